@@ -1,0 +1,5 @@
+"""`python -m codegeex`."""
+
+from codegeex.cli import main
+
+main()

@@ -1,0 +1,271 @@
+"""`Model`: what a person asks for, in and out as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from codegeex import languages, tokenizer
+from codegeex.assistant import prompts
+from codegeex.assistant.prompts import Task
+from codegeex.engine.backend import Backend, BackendName, make_backend
+from codegeex.engine.generation import Completion, Finished, FinishReason, Piece, RuleFactory, generate
+from codegeex.engine.sampling import SamplingParams
+from codegeex.engine.stops import block_rule
+from codegeex.errors import CodeGeeXError
+from codegeex.languages import Language
+from codegeex.tokenizer import Tokenizer
+from codegeex.tokenizer.fim import fim_prompt
+
+EMBEDDED_MODEL = Path(__file__).parent.parent / "assets" / "nano"
+"""The model that ships inside the package."""
+
+DEFAULTS = SamplingParams(temperature=0.2, top_p=0.95, max_tokens=256)
+"""A low temperature, as the original's quantised release script: one good answer rather than a varied set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation(Sequence["Generation"]):
+    """An answer. With several samples it is a sequence of them, and its own fields are those of the first.
+
+    Attributes:
+        text: clean code (for `explain`, code with comments).
+        tokens: ids generated, end-of-text included.
+        finish_reason: "stop" (the program is complete) or "length" (cut at max_tokens or the context's end).
+        logprobs: natural log-probability of each token.
+        prompt_tokens: ids of the prompt.
+        truncated: whether the prompt was longer than the context and lost its beginning.
+        others: the samples after the first.
+    """
+
+    text: str
+    tokens: list[int]
+    finish_reason: FinishReason
+    logprobs: list[float]
+    prompt_tokens: int
+    truncated: bool = False
+    others: tuple[Generation, ...] = ()
+
+    def __len__(self) -> int:
+        return 1 + len(self.others)
+
+    def __getitem__(self, index: Any) -> Any:
+        return (replace(self, others=()), *self.others)[index]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A task made ready for the engine.
+
+    Attributes:
+        prompt: ids.
+        language: of the answer, for highlighting; None where it is not known.
+        head: text that the answer begins with, already in the prompt.
+        make_rule: gives a stop rule for one sample.
+        truncated: whether the prompt lost its beginning.
+    """
+
+    prompt: list[int]
+    language: Language | None
+    head: str
+    make_rule: RuleFactory
+    truncated: bool
+
+
+class Model:
+    """A loaded model with its tokenizer.
+
+    Args:
+        backend: runs the model.
+        vocabulary: its tokenizer.
+    """
+
+    def __init__(self, backend: Backend, vocabulary: Tokenizer):
+        if len(vocabulary) > backend.config.vocab_size:
+            raise CodeGeeXError(
+                f"the tokenizer has {len(vocabulary)} ids, the model only {backend.config.vocab_size}: "
+                "they do not belong together."
+            )
+        self.backend = backend
+        self.tokenizer = vocabulary
+
+    def generate(self, intent: str, *, language: str, **sampling: Any) -> Generation:
+        """Write a program for `intent` in `language`; further arguments are those of `SamplingParams`.
+
+        Raises:
+            CodeGeeXError: an empty intent, an unknown language, or impossible sampling arguments.
+        """
+        params = sampling_params(**sampling)
+        return self.run(self.request("generate", intent, language=language, params=params), params)
+
+    def complete(self, prefix: str, suffix: str = "", *, language: str | None = None, **sampling: Any) -> Generation:
+        """Continue `prefix`; with a `suffix`, fill the gap between them.
+
+        Raises:
+            CodeGeeXError: nothing to continue, or a suffix with a model that has no fill-in-the-middle.
+        """
+        params = sampling_params(**sampling)
+        return self.run(self.request("complete", prefix, suffix=suffix, language=language, params=params), params)
+
+    def translate(self, code: str, *, source: str, target: str, **sampling: Any) -> Generation:
+        """Write `code` anew in another language.
+
+        Raises:
+            CodeGeeXError: no code, or an unknown language.
+        """
+        params = sampling_params(**sampling)
+        return self.run(self.request("translate", code, source=source, target=target, params=params), params)
+
+    def explain(self, code: str, *, language: str, **sampling: Any) -> Generation:
+        """Write `code` again with a comment above its lines.
+
+        Raises:
+            CodeGeeXError: no code, or an unknown language.
+        """
+        params = sampling_params(**sampling)
+        return self.run(self.request("explain", code, language=language, params=params), params)
+
+    def stream(self, text: str, *, task: Task = "generate", **arguments: Any) -> Iterator[str]:
+        """The answer to a task in pieces, as they are generated; `text` and the arguments are those of its method.
+
+        Raises:
+            CodeGeeXError: as the method; also for several samples, which cannot share one stream.
+        """
+        options = {name: arguments.pop(name) for name in _REQUEST_ARGUMENTS if name in arguments}
+        params = sampling_params(**arguments)
+        if params.n > 1 or params.beams > 1:
+            raise CodeGeeXError("a stream carries one sample: leave n and beams at 1.")
+        request = self.request(task, text, params=params, **options)
+        return self.pieces(request, params)
+
+    def request(self, task: Task, text: str, *, params: SamplingParams | None = None, **options: Any) -> Request:
+        """Build the prompt of a task.
+
+        Args:
+            task: "generate", "complete", "translate" or "explain".
+            text: the intent, prefix or code.
+            params: decides how much of the context is left to the answer.
+            options: `language`, `suffix`, `source`, `target`, as the task's method takes them.
+
+        Raises:
+            CodeGeeXError: as the task's method.
+        """
+        if task not in get_args(Task):
+            raise CodeGeeXError(f"unknown task {task!r}; known: {', '.join(get_args(Task))}.")
+        if not text.strip() and not (task == "complete" and options.get("suffix")):
+            wanted = {"generate": "the intent", "complete": "the code to complete"}.get(task, "the code")
+            raise CodeGeeXError(f"{wanted} is empty: say what you want.")
+        room = (params or DEFAULTS).max_tokens
+        if task == "translate":
+            source, target = languages.get(options["source"]), languages.get(options["target"])
+            return self._request(prompts.translation(text, source, target), "", target, room=room)
+        language = languages.get(options["language"]) if options.get("language") else None
+        if task == "complete":
+            suffix = options.get("suffix") or ""
+            if suffix:
+                return self._fill_request(prompts.completion(text, language), suffix, language, room)
+            return self._request(prompts.completion(text, language), text, language, room=room)
+        if language is None:
+            raise CodeGeeXError("say which language: for example language='python'.")
+        if task == "explain":
+            prompt, head = prompts.explanation(text, language)
+            return self._request(prompt, head, language, head=head, room=room)
+        return self._request(prompts.generation(text, language), "", language, room=room)
+
+    def run(self, request: Request, params: SamplingParams) -> Generation:
+        """Answer a request."""
+        completions: dict[int, Completion] = {
+            event.index: event.completion
+            for event in generate(self.backend, self.tokenizer, request.prompt, params, request.make_rule)
+            if isinstance(event, Finished)
+        }
+        answers = [
+            Generation(
+                text=request.head + completion.text,
+                tokens=completion.tokens,
+                finish_reason=completion.finish_reason,
+                logprobs=completion.logprobs,
+                prompt_tokens=len(request.prompt),
+                truncated=request.truncated,
+            )
+            for _, completion in sorted(completions.items())
+        ]
+        return replace(answers[0], others=tuple(answers[1:]))
+
+    def pieces(self, request: Request, params: SamplingParams) -> Iterator[str]:
+        """The text of a request's only sample, as it grows."""
+        if request.head:
+            yield request.head
+        for event in generate(self.backend, self.tokenizer, request.prompt, params, request.make_rule):
+            if isinstance(event, Piece):
+                yield event.text
+
+    def _request(self, prompt: str, before: str, language: Language | None, *, head: str = "", room: int) -> Request:
+        """A request whose stop rule continues the code `before`."""
+        ids = self.tokenizer.encode(prompt)
+        kept, truncated = self._fit(ids, self.tokenizer.encode(language.tag + "\n") if language else [], room)
+        return Request(kept, language, head, lambda: block_rule(language, before) if language else None, truncated)
+
+    def _fill_request(self, prefix: str, suffix: str, language: Language | None, room: int) -> Request:
+        """A fill-in-the-middle request; a long prefix loses its beginning and a long suffix its end."""
+        overhead = len(fim_prompt(self.tokenizer, "", ""))
+        budget = self._prompt_budget(room) - overhead
+        suffix_ids = self.tokenizer.encode(suffix)
+        prefix_ids = self.tokenizer.encode(prefix)
+        # The code before the cursor says more about what is missing: the suffix yields first, down to a quarter.
+        suffix_room = max(budget // 4, budget - len(prefix_ids))
+        short_suffix = self.tokenizer.decode(suffix_ids[:suffix_room]) if len(suffix_ids) > suffix_room else suffix
+        prefix_room = budget - min(len(suffix_ids), suffix_room)
+        short_prefix = self.tokenizer.decode(prefix_ids[-prefix_room:]) if len(prefix_ids) > prefix_room else prefix
+        truncated = (short_prefix, short_suffix) != (prefix, suffix)
+        return Request(fim_prompt(self.tokenizer, short_prefix, short_suffix), language, "", lambda: None, truncated)
+
+    def _prompt_budget(self, room: int) -> int:
+        """Ids that a prompt may have, so that at least a quarter of the context is left for the answer."""
+        context = self.backend.config.max_position_embeddings
+        return context - min(room, max(1, context // 4))
+
+    def _fit(self, ids: list[int], tag: list[int], room: int) -> tuple[list[int], bool]:
+        """The end of a prompt that fits the context; the language tag stays in front."""
+        budget = self._prompt_budget(room)
+        if len(ids) <= budget:
+            return ids, False
+        if ids[: len(tag)] != tag or len(tag) >= budget:
+            tag = []
+        return [*tag, *ids[-(budget - len(tag)) :]], True
+
+
+_REQUEST_ARGUMENTS = ("language", "suffix", "source", "target")
+
+
+def sampling_params(**changes: Any) -> SamplingParams:
+    """`DEFAULTS` with changes; None leaves a value as it is.
+
+    Raises:
+        CodeGeeXError: an unknown or impossible value.
+    """
+    try:
+        return replace(DEFAULTS, **{name: value for name, value in changes.items() if value is not None})
+    except TypeError as error:
+        raise CodeGeeXError(f"unknown argument: {str(error).split('argument ')[-1]}.") from None
+
+
+def load(path: str | Path | None = None, backend: BackendName = "numpy") -> Model:
+    """The embedded model, or the one of a model directory.
+
+    Args:
+        path: a native model directory.
+        backend: "numpy" or "torch".
+
+    Raises:
+        CodeGeeXError: no model or tokenizer there, or a damaged one.
+    """
+    directory = EMBEDDED_MODEL if path is None else Path(path)
+    if not directory.is_dir():
+        raise CodeGeeXError(
+            f"no model directory at {directory}; make one with 'codegeex convert' or 'codegeex train', "
+            "or leave --model out to use the one that ships with codegeex."
+        )
+    return Model(make_backend(directory, backend), tokenizer.load(directory))

@@ -1,0 +1,84 @@
+"""The `codegeex` command: its verbs, and how errors reach a person.
+
+Exit codes: 0 done, 1 the work failed, 2 bad input. An error is one line on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from codegeex import __version__
+from codegeex.cli import assist, doctor, models
+from codegeex.errors import CodeGeeXError
+
+# typer raises the errors of the click that it uses, which may be a copy of its own.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="codegeex",
+    help="A multilingual code model that you own: generate, complete, translate and explain code.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(assist.generate)
+app.command()(assist.complete)
+app.command()(assist.translate)
+app.command()(assist.explain)
+app.add_typer(models.convert_app, name="convert")
+app.add_typer(models.tokenizer_app, name="tokenizer")
+app.add_typer(models.corpus_app, name="corpus")
+app.command()(models.train)
+app.command()(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"codegeex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="codegeex", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CodeGeeXError as error:
+        return _fail(str(error), error.exit_code)
+    except UsageError as error:
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        if message.startswith("Usage:"):  # no verb was given: the message is the help page
+            print(message, file=sys.stderr)
+            return 2
+        return _fail(f"{message} (see codegeex --help)", 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("stopped.", 130)
+    except BrokenPipeError:
+        # The reader has gone (codegeex ... | head); Python would complain once more when it flushes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        return _fail("not enough memory.", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

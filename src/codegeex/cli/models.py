@@ -1,0 +1,186 @@
+"""`codegeex convert`, `tokenizer`, `corpus` and `train`: making models and what they are made of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codegeex.cli.assist import _read
+from codegeex.cli.progress import byte_progress
+from codegeex.errors import CodeGeeXError
+
+convert_app = typer.Typer(help="Convert checkpoints to the native model directory.", no_args_is_help=True)
+tokenizer_app = typer.Typer(help="Train a vocabulary; encode and decode text.", no_args_is_help=True)
+corpus_app = typer.Typer(help="Build training data from source packages.", no_args_is_help=True)
+
+In = Annotated[
+    Path, typer.Argument(metavar="IN", help="Official .pt file, directory of its parts, or model directory.")
+]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write; must not exist.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="JSON with what the shapes do not tell.")]
+TokenizerOption = Annotated[Path | None, typer.Option("--tokenizer", help="Directory of the tokenizer to put beside.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@convert_app.command()
+def official(
+    source: In, output: Out, config: ConfigOption = None, tokenizer: TokenizerOption = None, as_json: Json = False
+) -> None:
+    """From the official checkpoint, keeping its precision. Needs neither PyTorch nor memory for the whole model."""
+    _convert(_official_source(source, config), output, tokenizer, as_json)
+
+
+@convert_app.command()
+def int8(
+    source: In, output: Out, config: ConfigOption = None, tokenizer: TokenizerOption = None, as_json: Json = False
+) -> None:
+    """To int8 weights, from the official checkpoint or from a native model directory."""
+    from codegeex.checkpoint import Int8Source, NativeSource
+
+    native = source.is_dir() and (source / "config.json").is_file()
+    if native and tokenizer is None and (source / "tokenizer.json").is_file():
+        tokenizer = source
+    _convert(
+        Int8Source(NativeSource(source) if native else _official_source(source, config)), output, tokenizer, as_json
+    )
+
+
+def _official_source(path: Path, config: Path | None) -> Any:
+    from codegeex.checkpoint import OfficialSource
+    from codegeex.config import read_json
+
+    values = read_json(config) if config else {}
+    if not isinstance(values, dict):
+        raise CodeGeeXError(f"{config}: expected a JSON object.")
+    return OfficialSource(path, values)
+
+
+def _convert(source: Any, output: Path, tokenizer: Path | None, as_json: bool) -> None:
+    from codegeex import tokenizer as tokenizers
+    from codegeex.checkpoint import write_model
+
+    vocabulary = tokenizers.load(tokenizer) if tokenizer else None
+    if vocabulary is not None and len(vocabulary) > source.config.vocab_size:
+        raise CodeGeeXError(
+            f"the tokenizer in {tokenizer} has {len(vocabulary)} ids, the model only {source.config.vocab_size}."
+        )
+    with byte_progress(f"writing {output}") as progress:
+        write_model(output, source, vocabulary, progress=progress)
+    written = sum(file.stat().st_size for file in output.iterdir())
+    if as_json:
+        config = source.config.to_dict()
+        print(json.dumps({"output": str(output), "parameters": source.config.num_parameters, "config": config}))
+        return
+    print(f"{output}: {source.config.num_parameters:,} parameters, {written / 1e6:,.1f} MB")
+    if vocabulary is None:
+        print("note: no tokenizer beside it; give --tokenizer DIR to make it usable for generation.", file=sys.stderr)
+
+
+@tokenizer_app.command(name="train")
+def tokenizer_train(
+    files: Annotated[list[Path], typer.Argument(help="Text files to learn from.")],
+    output: Annotated[Path, typer.Option(help="Directory to write tokenizer.json into.")],
+    vocab_size: Annotated[int, typer.Option(help="Number of ids, special tokens included.")] = 8192,
+) -> None:
+    """Train a vocabulary with the CodeGeeX scheme."""
+    from codegeex import tokenizer
+
+    vocabulary = tokenizer.train((_read(file) for file in files), vocab_size)
+    output.mkdir(parents=True, exist_ok=True)
+    print(f"{vocabulary.save(output)}: {len(vocabulary)} ids")
+
+
+@tokenizer_app.command(name="encode")
+def tokenizer_encode(
+    file: Annotated[Path, typer.Argument(help="Text; - for standard input.", allow_dash=True)] = Path("-"),
+    tokenizer: TokenizerOption = None,
+    special: Annotated[bool, typer.Option("--special", help="Recognise special tokens in the text.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the ids of a text."""
+    ids = _tokenizer(tokenizer).encode(_read(file), special=special)
+    print(json.dumps({"ids": ids}) if as_json else " ".join(map(str, ids)))
+
+
+@tokenizer_app.command(name="decode")
+def tokenizer_decode(
+    file: Annotated[Path, typer.Argument(help="Ids apart by spaces or commas; - for standard input.")] = Path("-"),
+    tokenizer: TokenizerOption = None,
+    as_json: Json = False,
+) -> None:
+    """Print the text of ids."""
+    words = _read(file).replace(",", " ").replace("[", " ").replace("]", " ").split()
+    try:
+        ids = [int(word) for word in words]
+    except ValueError:
+        raise CodeGeeXError("ids must be whole numbers, apart by spaces or commas.") from None
+    vocabulary = _tokenizer(tokenizer)
+    if as_json:
+        print(json.dumps({"text": vocabulary.decode(ids)}))
+    else:
+        sys.stdout.buffer.write(vocabulary.decode_bytes(ids))
+        sys.stdout.flush()
+
+
+def _tokenizer(directory: Path | None) -> Any:
+    from codegeex import tokenizer
+    from codegeex.assistant.assistant import EMBEDDED_MODEL
+
+    return tokenizer.load(directory or EMBEDDED_MODEL)
+
+
+@corpus_app.command(name="build")
+def corpus_build(
+    recipe: Annotated[Path, typer.Argument(help="YAML list of source packages.")],
+    output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],
+    cache: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("data/archives"),
+    as_json: Json = False,
+) -> None:
+    """Download source packages, clean them, and write token shards."""
+    from codegeex.corpus.build import build
+
+    stages = build(recipe, output, cache, report=lambda line: print(line, file=sys.stderr, flush=True))
+    if as_json:
+        print(json.dumps({"output": str(output), "stages": stages}))
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="YAML recipe.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="dotted.key=value, over the recipe's values.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model from token shards, as a recipe says."""
+    try:
+        from codegeex.training import loop
+        from codegeex.training import recipe as recipes
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        raise CodeGeeXError("training needs PyTorch: pip install 'codegeex[train]'.") from None
+
+    settings = recipes.load(recipe, overrides or [])
+    directory = loop.train(settings, _report_training)
+    print(json.dumps({"output": str(directory)}) if as_json else f"model written to {directory}")
+
+
+def _report_training(record: dict[str, Any]) -> None:
+    """One line for each record, rewritten in place on a terminal."""
+    watched = sys.stderr.isatty()
+    clear = "\r\x1b[K" if watched else ""
+    if "validation" in record:
+        losses = "  ".join(f"{language} {loss:.3f}" for language, loss in record["validation"].items())
+        if losses:
+            print(f"{clear}step {record['step']}: validation loss  {losses}", file=sys.stderr)
+        return
+    if not watched and record["step"] % 20 and record["step"] != record["steps"]:
+        return
+    minutes = record["seconds_left"] / 60
+    line = (
+        f"step {record['step']}/{record['steps']}  loss {record['loss']:.3f}  {record['tokens_per_second']:,} tokens/s"
+        f"  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"
+    )
+    print(clear + line, end="" if watched else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,108 @@
+"""From logits to the next token (order as in the original: temperature, top-k, top-p, draw)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegeex.errors import CodeGeeXError
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How tokens are chosen.
+
+    Attributes:
+        temperature: divides the logits; 0 is greedy.
+        top_k: draw from the k likeliest tokens; 0 for all.
+        top_p: draw from the smallest set of likeliest tokens whose probability exceeds p; 1 for all.
+        max_tokens: most tokens to generate.
+        n: samples of the same prompt.
+        seed: makes sampling reproducible, and sample i independent of how many others there are; None for a fresh one.
+        stop: texts before which generation ends.
+        beams: width of beam search; 1 for none.
+        length_penalty: beam hypotheses are ranked by Σ log p / length ** length_penalty.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    n: int = 1
+    seed: int | None = None
+    stop: tuple[str, ...] = field(default=())
+    beams: int = 1
+    length_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        # Written so that NaN fails too.
+        if not 0 <= self.temperature < float("inf"):
+            raise CodeGeeXError(f"temperature must be 0 (greedy) or above, not {self.temperature}.")
+        if not 0 < self.top_p <= 1:
+            raise CodeGeeXError(f"top-p must be above 0 and at most 1, not {self.top_p}.")
+        if self.top_k < 0:
+            raise CodeGeeXError(f"top-k must be 0 (off) or above, not {self.top_k}.")
+        for name, value in (("max-tokens", self.max_tokens), ("n", self.n), ("beams", self.beams)):
+            if value < 1:
+                raise CodeGeeXError(f"{name} must be at least 1, not {value}.")
+        if self.beams > 1 and self.n > self.beams:
+            raise CodeGeeXError(f"beam search with {self.beams} beams cannot give {self.n} answers.")
+        if self.seed is not None and self.seed < 0:
+            raise CodeGeeXError(f"seed must be 0 or above, not {self.seed}.")
+        if any(not text for text in self.stop):
+            raise CodeGeeXError("a stop text must not be empty.")
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0
+
+
+def probabilities(logits: NDArray[np.float32], params: SamplingParams) -> Probabilities:
+    """The distribution [V] that a token is drawn from, given logits [V]; float64."""
+    scaled = logits.astype(np.float64)
+    if params.greedy:
+        chosen = np.zeros_like(scaled)
+        chosen[scaled.argmax()] = 1
+        return chosen
+    # Shifted first, so that a tiny temperature does not overflow.
+    scaled = (scaled - scaled.max()) / params.temperature
+    if 0 < params.top_k < len(scaled):
+        threshold = np.partition(scaled, -params.top_k)[-params.top_k]
+        scaled[scaled < threshold] = -np.inf
+    result: Probabilities = np.exp(scaled)
+    result /= result.sum()
+    if params.top_p < 1:
+        order = np.argsort(-result, kind="stable")
+        before = np.cumsum(result[order]) - result[order]
+        # A token stays while the likelier ones have not exceeded p: the one that crosses the line is kept.
+        result[order[before > params.top_p]] = 0
+        result /= result.sum()
+    return result
+
+
+def log_softmax(logits: NDArray[np.float32]) -> Probabilities:
+    """Log-probabilities of the untempered, unfiltered distribution, along the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    result: Probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+class Sampler:
+    """Draws the tokens of one sample, from its own stream of random numbers."""
+
+    def __init__(self, params: SamplingParams, seed: int, index: int):
+        self._params = params
+        self._rng = np.random.default_rng([seed, index])
+
+    def draw(self, logits: NDArray[np.float32]) -> tuple[int, float]:
+        """A token for logits [V], and its log-probability under the untempered, unfiltered distribution."""
+        if self._params.greedy:
+            token = int(logits.argmax())
+        else:
+            cumulative = np.cumsum(probabilities(logits, self._params))
+            token = int(np.searchsorted(cumulative, self._rng.random() * cumulative[-1], side="right"))
+        return token, float(log_softmax(logits)[token])

@@ -1,0 +1,179 @@
+"""Where a generated text ends: stop texts, and the end of a block by each language's own rules.
+
+A rule is fed the text as it grows and says, once, at which character it ends. What is generated after that point in
+the same token is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from codegeex.languages import Language
+
+
+class StopRule(Protocol):
+    """Decides where a growing text ends."""
+
+    def feed(self, text: str) -> int | None:
+        """Take the next piece of text; the index in the whole text at which it ends, once that is known."""
+
+
+class IndentRule:
+    """Ends a block of an indented language: at the first line that stands at the margin again.
+
+    Lines at the margin that close brackets belong to a header spread over several lines. The block itself may begin
+    at the margin ("def f():"), so the margin counts only once an indented line has been seen.
+
+    Args:
+        inside: the text continues a block that is open already.
+    """
+
+    def __init__(self, inside: bool):
+        self._inside = inside
+        self._text = ""
+        self._line = 0  # where the first line not yet judged begins
+
+    def feed(self, text: str) -> int | None:
+        self._text += text
+        if self._line == 0 and self._inside and not self._text[:1].isspace():
+            # The prompt ended within a line: what comes first continues it.
+            newline = self._text.find("\n")
+            if newline < 0:
+                return None
+            self._line = newline + 1
+        while self._line < len(self._text):
+            newline = self._text.find("\n", self._line)
+            first = self._text[self._line]
+            if first in " \t" and self._text[self._line : None if newline < 0 else newline].strip():
+                self._inside = True
+            elif self._inside and first not in " \t\r\n)]}":
+                return self._line
+            if newline < 0:
+                return None
+            self._line = newline + 1
+        return None
+
+
+class BraceRule:
+    """Ends a block of a braces language: after the brace that closes it. Strings and comments do not count.
+
+    Args:
+        language: for its comments and quotes.
+        depth: braces open where the text begins. The text ends when the innermost of them closes; with none open, when
+            the first block that the text opens closes again.
+    """
+
+    def __init__(self, language: Language, depth: int):
+        self._scanner = BraceScanner(language)
+        self._target = max(0, depth - 1)
+        self._depth = depth
+        self._length = 0
+
+    def feed(self, text: str) -> int | None:
+        for offset, brace in self._scanner.feed(text):
+            self._depth += 1 if brace == "{" else -1
+            if brace == "}" and self._depth <= self._target:
+                return self._length + offset + 1
+        self._length += len(text)
+        return None
+
+
+class BraceScanner:
+    """Finds the braces of a growing text that stand outside strings and comments."""
+
+    def __init__(self, language: Language):
+        self._line_comment = language.line_comment
+        self._block_comment = language.block_comment
+        self._quotes = language.quotes
+        self._until = ""  # what ends the string or comment that the text is in
+        self._recent = ""  # enough of the past to see a mark that arrives in two pieces
+
+    def feed(self, text: str) -> list[tuple[int, str]]:
+        """(offset in `text`, brace) of every brace that counts."""
+        found = []
+        for offset, character in enumerate(text):
+            self._recent = (self._recent + character)[-4:]
+            if self._until:
+                self._leave(character)
+            elif self._line_comment and self._recent.endswith(self._line_comment):
+                self._until = "\n"
+            elif self._block_comment[0] and self._recent.endswith(self._block_comment[0]):
+                self._until = self._block_comment[1]
+                self._recent = ""
+            elif character in self._quotes:
+                self._until = character
+                self._recent = ""
+            elif character in "{}":
+                found.append((offset, character))
+        return found
+
+    def _leave(self, character: str) -> None:
+        """Leave the string or comment if it ends here."""
+        quoted = self._until in self._quotes
+        if quoted and self._recent.endswith("\\\\"):
+            self._recent = ""  # an escaped backslash escapes nothing
+        elif quoted and self._recent[-2:-1] == "\\":
+            return
+        elif self._recent.endswith(self._until) or (quoted and character == "\n" and self._until != "`"):
+            self._until = ""
+            self._recent = ""
+
+
+def block_rule(language: Language, before: str) -> StopRule | None:
+    """The rule that ends the block which a text after `before` is in or begins; None where the language has none.
+
+    Args:
+        language: the language of both.
+        before: the code so far; it decides whether a block is open.
+    """
+    if language.blocks == "indent":
+        last = before.rstrip("\n").rpartition("\n")[2]
+        inside = last[:1] in (" ", "\t") or (bool(last.strip()) and last.rstrip().endswith(":"))
+        return IndentRule(inside)
+    if language.blocks == "braces":
+        depth = sum(1 if brace == "{" else -1 for _, brace in BraceScanner(language).feed(before))
+        return BraceRule(language, max(0, depth))
+    return None
+
+
+class StopChecker:
+    """Stop texts and a rule together, over one growing text.
+
+    Args:
+        stops: the text ends before the first of these.
+        rule: a further rule, or None.
+    """
+
+    def __init__(self, stops: Sequence[str], rule: StopRule | None):
+        self._stops, self._rule = stops, rule
+        self._longest = max(map(len, stops), default=0)
+        self.text = ""
+        self.ended = False
+
+    def feed(self, piece: str) -> bool:
+        """Take the next piece; cuts `text` and returns True once it has ended."""
+        # A stop text may have begun in what came before.
+        search_from = max(0, len(self.text) - self._longest + 1)
+        self.text += piece
+        ends = [self.text.find(stop, search_from) for stop in self._stops]
+        if self._rule is not None and (end := self._rule.feed(piece)) is not None:
+            ends.append(end)
+        ends = [end for end in ends if end >= 0]
+        if ends:
+            self.text = self.text[: min(ends)]
+            self.ended = True
+        return self.ended
+
+    @property
+    def settled(self) -> int:
+        """Characters of `text` that no later piece can take back: what a stream may show."""
+        if self.ended:
+            return len(self.text)
+        keep = len(self.text.rstrip()) if self._rule is not None else len(self.text)
+        for stop in self._stops:
+            for length in range(min(len(stop) - 1, len(self.text)), 0, -1):
+                if self.text.endswith(stop[:length]):
+                    keep = min(keep, len(self.text) - length)
+                    break
+        return keep

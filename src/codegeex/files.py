@@ -1,0 +1,59 @@
+"""Writing files so that nobody ever sees half of one: a temporary name, fsync, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from codegeex.errors import CodeGeeXError, WorkFailed
+
+
+@contextmanager
+def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
+    """A binary file that appears as `path` when the block ends well, and not at all when it does not."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open(mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise WorkFailed(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file atomically, as UTF-8."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """A directory to fill, which becomes `path` when the block ends well and is removed when it does not.
+
+    Raises:
+        CodeGeeXError: `path` exists already and is not an empty directory.
+        WorkFailed: the file system refused (full, read-only).
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for file in partial.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+        partial.rename(path)
+    except OSError as error:
+        raise WorkFailed(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

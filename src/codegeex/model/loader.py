@@ -1,0 +1,73 @@
+"""A model directory as a PyTorch module, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codegeex.checkpoint import NativeSource, TensorSource, TensorSpec
+from codegeex.checkpoint.quantize import dequantize
+from codegeex.checkpoint.source import as_float32, scale_name
+from codegeex.config import ModelConfig
+from codegeex.model.transformer import CodeGeeX
+
+
+def load(path: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CodeGeeX:
+    """The model of a native directory, in evaluation mode.
+
+    Args:
+        path: the model directory; an int8 one is dequantised.
+        dtype: type of the parameters.
+        device: where they go; they are moved one at a time.
+
+    Raises:
+        CodeGeeXError: no model there, or a damaged one.
+    """
+    return from_source(NativeSource(path), dtype, device)
+
+
+def from_source(source: TensorSource, dtype: torch.dtype, device: torch.device | str = "cpu") -> CodeGeeX:
+    """The model that a tensor source holds."""
+    config = source.config
+    with torch.device("meta"):
+        model = CodeGeeX(replace(config, quantization=None))
+    weights = {
+        name: torch.from_numpy(_float32(source, name)).to(device=device, dtype=dtype) for name in model.state_dict()
+    }
+    model.load_state_dict(weights, assign=True)
+    return model.eval()
+
+
+def _float32(source: TensorSource, name: str) -> NDArray[np.float32]:
+    """A writable float32 copy of a tensor."""
+    spec = source.specs[name]
+    if spec.dtype == "I8":
+        return dequantize(source.read(name), source.read(scale_name(name)))
+    return np.array(as_float32(source.read(name), spec.dtype))
+
+
+class ModuleSource:
+    """The weights of a module as a tensor source.
+
+    Args:
+        model: the module.
+        dtype: "F32" or "F16".
+    """
+
+    def __init__(self, model: CodeGeeX, dtype: str = "F32"):
+        self.config: ModelConfig = model.config
+        self._tensors: dict[str, Tensor] = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+        self._dtype = {"F32": torch.float32, "F16": torch.float16}[dtype]
+        self.specs: Mapping[str, TensorSpec] = {
+            name: TensorSpec(dtype, tuple(tensor.shape)) for name, tensor in self._tensors.items()
+        }
+
+    def read(self, name: str) -> NDArray[Any]:
+        return self._tensors[name].to("cpu", self._dtype).numpy()

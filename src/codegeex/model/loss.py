@@ -1,0 +1,67 @@
+"""Cross-entropy that never holds the [tokens, vocabulary] logits.
+
+The loss of language modelling is a mean over tokens, so each chunk of tokens can be projected to logits, turned into
+its loss *and* its gradient, and forgotten. That saves 4 bytes x tokens x vocabulary of memory (1.7 GB for 8,192
+tokens of the released vocabulary), and on a CPU most of the time too: the logits stay in cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CHUNK = 1024
+"""Tokens projected at a time: 32 MB of float32 logits at a vocabulary of 8,192."""
+
+
+def cross_entropy(hidden: Tensor, embeddings: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean negative log-likelihood, in nats per token.
+
+    Args:
+        hidden: [N, h] outputs of the model, in the type that the projection should run in.
+        embeddings: [V, h] the tied output projection.
+        labels: [N] the token that follows each place.
+        weights: [N] float32; 0 leaves a place out.
+
+    Returns:
+        A float32 scalar; Σ wᵢ · −log p(labelᵢ) / Σ wᵢ.
+    """
+    loss: Tensor = _ChunkedCrossEntropy.apply(hidden, embeddings, labels, weights)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """The gradient is computed beside the loss, in the forward pass: ∂/∂logits = w (softmax − one-hot) / Σw."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, embeddings: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        total = weights.sum().clamp(min=1e-9)
+        projection = embeddings.to(hidden.dtype)
+        needs_gradient = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        hidden_grad = torch.empty_like(hidden) if needs_gradient else None
+        embeddings_grad = torch.zeros_like(embeddings) if needs_gradient else None
+        loss = hidden.new_zeros((), dtype=torch.float32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            for start in range(0, hidden.shape[0], CHUNK):
+                part = slice(start, start + CHUNK)
+                scale = weights[part] / total  # [n]
+                logits = F.linear(hidden[part], projection).float()  # [n, V]
+                log_probs = logits.log_softmax(-1)
+                loss -= (log_probs.gather(1, labels[part, None]).squeeze(1) * scale).sum()
+                if hidden_grad is None or embeddings_grad is None:
+                    continue
+                grad = log_probs.exp_()
+                grad.scatter_add_(1, labels[part, None], -torch.ones_like(scale)[:, None])
+                grad = grad.mul_(scale[:, None]).to(hidden.dtype)
+                hidden_grad[part] = grad @ projection
+                embeddings_grad += grad.T @ hidden[part]
+        ctx.save_for_backward(hidden_grad, embeddings_grad)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_grad, embeddings_grad = ctx.saved_tensors
+        return hidden_grad * grad_outputs[0].to(hidden_grad.dtype), embeddings_grad * grad_outputs[0], None, None

@@ -1,0 +1,156 @@
+"""The CodeGeeX transformer (arXiv 2303.17568, section 3.2): a GPT decoder with a top query layer.
+
+The order of this file is the order of the computation:
+
+    x  = word_embeddings[t] + position_embeddings[p]
+    x  = x + Attention(LN1(x));  x = x + MLP(LN2(x))        for every ordinary layer (pre-LayerNorm)
+    u  = final_layernorm(x)
+    z  = u + Attention(Q = query_embeddings[p], K = V = LN1(u));  z = z + MLP(LN2(z))       (top query layer)
+    logits = z · word_embeddingsᵀ                            (tied; no layer norm after the top query layer)
+
+An ordinary decoder asks the last token "what follows you?". The top query layer asks with a learned vector of the
+*position* instead. Its three traps: the query goes in raw (no layer norm), the residual is u (not the query), and
+row i belongs to the position of input token i.
+
+Shapes: B sequences, T tokens, h hidden size, V vocabulary rows, S attended tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from codegeex.config import ModelConfig
+from codegeex.model.attention import Attention, CacheStep, KVCache
+
+
+def fast_gelu(x: Tensor) -> Tensor:
+    """FastGELU(x) = x · sigmoid(1.702 x), the activation of the Ascend operator the model was trained with."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class MLP(nn.Module):
+    """Two linear maps h → 4h → h around FastGELU, with biases."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.dense_h_to_4h = nn.Linear(config.hidden_size, config.ffn_hidden_size)
+        self.dense_4h_to_h = nn.Linear(config.ffn_hidden_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = fast_gelu(self.dense_h_to_4h(x))  # [B, T, 4h]
+        return cast(Tensor, self.dense_4h_to_h(hidden))
+
+
+class Layer(nn.Module):
+    """A pre-LayerNorm transformer layer; with `query` given, the top query layer."""
+
+    def __init__(self, config: ModelConfig, index: int, dropout: float = 0.0):
+        super().__init__()
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.attention = Attention(config, index, dropout)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.mlp = MLP(config)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, step: CacheStep | None = None, query: Tensor | None = None
+    ) -> Tensor:
+        """[B, T, h] → [B, T, h]; `query` [B, T, h] replaces the normalised input as the attention's query."""
+        normed = self.input_layernorm(x)
+        x = x + self.dropout(self.attention(normed if query is None else query, normed, mask, step))
+        return cast(Tensor, x + self.dropout(self.mlp(self.post_attention_layernorm(x))))
+
+
+class CodeGeeX(nn.Module):
+    """The whole model. Parameter names are the native checkpoint's tensor names.
+
+    Args:
+        config: the shape.
+        dropout: rate on embeddings, attention probabilities and residual branches while training (paper: 0.1).
+    """
+
+    def __init__(self, config: ModelConfig, dropout: float = 0.0):
+        super().__init__()
+        self.config = config
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(config, index, dropout) for index in range(config.num_layers))
+        self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
+        self.query_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.top_query_layer = Layer(config, config.num_layers, dropout)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Logits [B, T, V] in float32 for `input_ids` [B, T].
+
+        Args:
+            input_ids: token ids.
+            position_ids: [B, T], or [T] for all; by default 0, 1, 2, ... (after what the cache holds).
+            mask: [B, 1, T, S], True where attention is allowed; by default causal.
+            cache: keys and values of earlier tokens; the new ones are appended.
+            rows: [B] cache rows of the sequences; by default the first B.
+
+        Raises:
+            ValueError: more tokens than the model has positions, or than the cache has room for.
+        """
+        return self.logits(self.hidden(input_ids, position_ids, mask, cache, rows))
+
+    def hidden(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """What the logits are made from, [B, T, h]; arguments as in `forward`."""
+        batch, tokens = input_ids.shape
+        step = None
+        if cache is not None:
+            rows = torch.arange(batch, device=input_ids.device) if rows is None else rows
+            step = cache.begin(rows, tokens)
+            position_ids = step.positions if position_ids is None else position_ids
+            mask = step.mask if mask is None else mask
+        elif position_ids is None:
+            if tokens > self.config.max_position_embeddings:
+                raise ValueError(f"{tokens} tokens exceed the model's {self.config.max_position_embeddings} positions")
+            position_ids = torch.arange(tokens, device=input_ids.device)
+
+        x = self.dropout(self.word_embeddings(input_ids) + self.position_embeddings(position_ids))
+        for layer in self.layers:
+            x = layer(x, mask, step)
+        u = self.final_layernorm(x)
+        query = self.query_embeddings(position_ids).expand_as(u)
+        z = self.top_query_layer(u, mask, step, query=query)
+        if step is not None:
+            step.commit()
+        return cast(Tensor, z)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Project [..., h] onto the word embeddings: [..., V] in float32."""
+        return nn.functional.linear(hidden, self.word_embeddings.weight).float()
+
+    @torch.no_grad()
+    def initialize(self, std: float = 0.02) -> CodeGeeX:
+        """Set fresh weights: N(0, std), residual outputs N(0, std / √(2 L)), biases 0, layer norms 1 and 0."""
+        residual_std = std / math.sqrt(2 * max(1, self.config.num_layers))
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+            elif "layernorm" in name:
+                nn.init.ones_(parameter)
+            else:
+                residual = name.endswith(("attention.dense.weight", "dense_4h_to_h.weight"))
+                nn.init.normal_(parameter, std=residual_std if residual else std)
+        return self

@@ -1,0 +1,122 @@
+"""Token shards: the files between the corpus and training.
+
+A shard directory holds
+    tokens.bin      every document's ids one after another, each document ended by end-of-text; little-endian uint16,
+                    or uint32 for vocabularies above 65,536 ids
+    documents.bin   where every document begins in tokens.bin, then its end; little-endian uint64
+    meta.json       format version, type, counts, the tokenizer's fingerprint, tokens per language
+
+A reader cuts the stream into windows of `sequence_length + 1` ids (inputs and labels overlap by one). Windows are
+addressed by a global index whose order is fixed by the seed alone, so any number of workers sees the same order and
+any step can be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegeex.config import read_json
+from codegeex.errors import CodeGeeXError
+from codegeex.files import atomic_directory
+
+SHARDS_VERSION = 1
+
+
+class ShardWriter:
+    """Appends documents to a shard directory; made by `create`."""
+
+    def __init__(self, directory: Path, vocab_size: int, fingerprint: str):
+        self._directory = directory
+        self._dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+        self._fingerprint = fingerprint
+        self._tokens = (directory / "tokens.bin").open("wb")
+        self._starts = [0]
+        self._languages: Counter[str] = Counter()
+
+    def add(self, ids: list[int], language: str) -> None:
+        """Append one document; `ids` includes its end-of-text."""
+        self._tokens.write(np.asarray(ids, dtype=self._dtype).tobytes())
+        self._starts.append(self._starts[-1] + len(ids))
+        self._languages[language] += len(ids)
+
+    def _close(self) -> None:
+        self._tokens.close()
+        np.asarray(self._starts, dtype="<u8").tofile(self._directory / "documents.bin")
+        meta = {
+            "format_version": SHARDS_VERSION,
+            "dtype": self._dtype.name,
+            "tokens": self._starts[-1],
+            "documents": len(self._starts) - 1,
+            "tokenizer": self._fingerprint,
+            "tokens_per_language": dict(sorted(self._languages.items())),
+        }
+        (self._directory / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+
+
+@contextmanager
+def create(directory: str | Path, vocab_size: int, fingerprint: str) -> Iterator[ShardWriter]:
+    """A writer of a new shard directory, which appears whole when the block ends well.
+
+    Args:
+        directory: where; must not exist.
+        vocab_size: ids of the tokenizer.
+        fingerprint: the tokenizer's `fingerprint`.
+    """
+    with atomic_directory(Path(directory)) as partial:
+        writer = ShardWriter(partial, vocab_size, fingerprint)
+        try:
+            yield writer
+        finally:
+            writer._close()
+
+
+class Shards:
+    """A shard directory, memory-mapped, read as windows of `sequence_length + 1` ids.
+
+    Raises:
+        CodeGeeXError: the directory is not a shard directory of this version, or holds less than one window.
+    """
+
+    def __init__(self, directory: str | Path, sequence_length: int):
+        self.directory = Path(directory)
+        self.meta = read_json(self.directory / "meta.json")
+        if self.meta.get("format_version") != SHARDS_VERSION:
+            raise CodeGeeXError(f"{self.directory}: not a token shard directory of version {SHARDS_VERSION}.")
+        self.tokens: NDArray[np.unsignedinteger] = np.memmap(
+            self.directory / "tokens.bin", dtype=np.dtype(self.meta["dtype"]).newbyteorder("<"), mode="r"
+        )
+        if len(self.tokens) != self.meta["tokens"]:
+            raise CodeGeeXError(
+                f"{self.directory}: tokens.bin holds {len(self.tokens)} ids, not {self.meta['tokens']}."
+            )
+        self.sequence_length = sequence_length
+        self._windows = (len(self.tokens) - 1) // sequence_length
+        if self._windows < 1:
+            raise CodeGeeXError(f"{self.directory}: fewer than one window of {sequence_length + 1} tokens.")
+
+    def __len__(self) -> int:
+        """Windows in one epoch; each starts where the one before it ended."""
+        return self._windows
+
+    def window(self, index: int) -> NDArray[np.int64]:
+        """Window `index` of the stream, [sequence_length + 1]."""
+        start = index * self.sequence_length
+        return self.tokens[start : start + self.sequence_length + 1].astype(np.int64)
+
+    def shuffled(self, index: int, seed: int) -> NDArray[np.int64]:
+        """Window `index` of an endless stream in which every epoch is a fresh permutation drawn from `seed`."""
+        epoch, place = divmod(index, self._windows)
+        return self.window(int(self._permutation(epoch, seed)[place]))
+
+    def _permutation(self, epoch: int, seed: int) -> NDArray[np.int64]:
+        key = (epoch, seed)
+        if getattr(self, "_permuted", None) != key:
+            self._permuted, self._order = key, np.random.default_rng([seed, epoch]).permutation(self._windows)
+        return self._order

@@ -1,0 +1,73 @@
+"""Batches: windows of token shards, mixed by weight, with document masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codegeex.shards import Shards
+from codegeex.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of T tokens.
+
+    Attributes:
+        input_ids: [B, T].
+        labels: [B, T] the token that follows each place.
+        position_ids: [B, T] restarting at 0 after every end-of-text (the original's `eod_reset`).
+        mask: [B, 1, T, T] True where attention is allowed: causal, within one document.
+        weights: [B, T] 0 where the input is end-of-text (what follows is another document), else 1.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    position_ids: Tensor
+    mask: Tensor
+    weights: Tensor
+
+
+def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:
+    """A batch from `windows` [B, T + 1]."""
+    ids = torch.from_numpy(windows)
+    inputs, labels = ids[:, :-1], ids[:, 1:]
+    ended = inputs == end_of_text
+    # The end-of-text token belongs to the document that it ends.
+    document = ended.cumsum(1) - ended.long()  # [B, T]
+    places = torch.arange(inputs.shape[1]).expand_as(inputs)
+    starts = torch.where(torch.diff(document, prepend=document[:, :1]) > 0, places, 0).cummax(1).values
+    causal = torch.ones(inputs.shape[1], inputs.shape[1], dtype=torch.bool).tril()
+    mask = (document[:, :, None] == document[:, None, :]) & causal
+    return Batch(inputs, labels, places - starts, mask.unsqueeze(1), (~ended).float())
+
+
+class Mixture:
+    """The training windows of a recipe by step: the same for a given seed, whatever was read before."""
+
+    def __init__(self, recipe: Recipe, streams: list[Shards]):
+        weights = np.array([stream.weight for stream in recipe.data.streams])
+        self.streams, self.batch_size, self.seed = streams, recipe.batch_size, recipe.seed
+        # Which stream each window comes from, and how many it has given before.
+        choices = np.random.default_rng([recipe.seed, 1]).choice(
+            len(streams), size=recipe.schedule.steps * recipe.batch_size, p=weights / weights.sum()
+        )
+        self._choices = choices
+        self._places = np.empty(len(choices), dtype=np.int64)
+        for stream in range(len(streams)):
+            chosen = choices == stream
+            self._places[chosen] = np.arange(chosen.sum())
+
+    def windows(self, step: int) -> NDArray[np.int64]:
+        """The windows of `step`, [batch_size, sequence_length + 1]."""
+        first = step * self.batch_size
+        return np.stack(
+            [
+                self.streams[self._choices[index]].shuffled(int(self._places[index]), self.seed)
+                for index in range(first, first + self.batch_size)
+            ]
+        )

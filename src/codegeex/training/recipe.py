@@ -1,0 +1,179 @@
+"""Recipes: a training run as commented YAML, checked into dataclasses.
+
+Every key is a field below; an unknown key or an impossible value is refused before anything is read or written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codegeex.config import ModelConfig, preset
+from codegeex.errors import CodeGeeXError
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One shard directory and its share of the windows of a batch."""
+
+    shards: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the tokens are."""
+
+    tokenizer: str = ""
+    """Directory with the tokenizer that the shards were made with; it is copied into the model directory."""
+    streams: list[Stream] = field(default_factory=list)
+    """Training streams, mixed by weight."""
+    validation: str = ""
+    """Directory with one shard directory a language; empty for no validation."""
+    sequence_length: int = 512
+    """Tokens in a window."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Muon for the hidden matrices, Adam for everything else."""
+
+    muon_lr: float = 0.02
+    """Peak learning rate of the hidden matrices. 0 trains them with Adam too."""
+    adam_lr: float = 3e-3
+    """Peak learning rate of embeddings, biases and layer norms."""
+    weight_decay: float = 0.1
+    """Decoupled; not on biases and layer norms (paper: 0.1)."""
+    clip: float = 1.0
+    """Largest global gradient norm (paper: 1.0)."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm-up, a constant plateau, then a linear decay to zero."""
+
+    steps: int = 1000
+    warmup: int = 50
+    decay: float = 0.4
+    """Share of the steps spent in the decay."""
+
+    def factor(self, step: int) -> float:
+        """What the peak learning rates are multiplied by in `step` (0-based)."""
+        decay_steps = max(1, round(self.steps * self.decay))
+        return min(1.0, (step + 1) / max(1, self.warmup), (self.steps - step) / decay_steps)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run."""
+
+    output: str
+    """Model directory to write; must not exist."""
+    model: str = "nano"
+    """A preset's name."""
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    batch_size: int = 16
+    """Windows a step."""
+    seed: int = 1
+    precision: typing.Literal["float32", "bfloat16"] = "bfloat16"
+    """Type that matrices are multiplied in; weights, layer norms, softmax and loss stay in float32."""
+    validate_every: int = 200
+    validation_windows: int = 32
+    """Windows a language in each validation."""
+
+    @property
+    def model_config(self) -> ModelConfig:
+        return preset(self.model)
+
+
+def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe; `overrides` are `dotted.key=value` with YAML values.
+
+    Raises:
+        CodeGeeXError: unreadable, not YAML, an unknown key, or a value of the wrong type.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise CodeGeeXError("recipes need PyYAML: pip install 'codegeex[train]'.") from None
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CodeGeeXError(f"cannot read recipe {path}: {error}.") from None
+    except yaml.YAMLError as error:
+        raise CodeGeeXError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise CodeGeeXError(f"recipe {path}: expected keys and values.")
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise CodeGeeXError(f"override {override!r}: write it as key=value, for example schedule.steps=100.")
+        *parents, last = key.split(".")
+        target = content
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise CodeGeeXError(f"override {override!r}: {parent} has no keys below it.")
+        target[last] = yaml.safe_load(value)
+    recipe: Recipe = _build(Recipe, content, str(path), "")
+    _check(recipe, str(path))
+    return recipe
+
+
+def _build(kind: type, content: Any, source: str, prefix: str) -> Any:
+    """An instance of the dataclass `kind` from parsed YAML."""
+    if not isinstance(content, dict):
+        raise CodeGeeXError(f"{source}: {prefix or 'the recipe'} must hold keys and values.")
+    hints = typing.get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]
+    for key in content:
+        if key not in names:
+            raise CodeGeeXError(f"{source}: unknown key {prefix}{key}; known here: {', '.join(names)}.")
+    values = {key: _value(hints[key], value, source, f"{prefix}{key}") for key, value in content.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise CodeGeeXError(f"{source}: {str(error).replace('__init__() ', '')}.") from None
+
+
+def _value(hint: Any, value: Any, source: str, key: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, source, f"{key}.")
+    origin = typing.get_origin(hint)
+    if origin is list and isinstance(value, list):
+        (item,) = typing.get_args(hint)
+        return [_value(item, entry, source, f"{key}[{index}]") for index, entry in enumerate(value)]
+    if origin is typing.Literal:
+        if value in typing.get_args(hint):
+            return value
+        raise CodeGeeXError(f"{source}: {key} must be one of {', '.join(typing.get_args(hint))}, not {value!r}.")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
+        return value
+    raise CodeGeeXError(f"{source}: {key} must be {getattr(hint, '__name__', hint)}, not {value!r}.")
+
+
+def _check(recipe: Recipe, source: str) -> None:
+    positive = {
+        "batch_size": recipe.batch_size,
+        "schedule.steps": recipe.schedule.steps,
+        "data.sequence_length": recipe.data.sequence_length,
+        "validate_every": recipe.validate_every,
+        "validation_windows": recipe.validation_windows,
+    }
+    for key, value in positive.items():
+        if value < 1:
+            raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
+    if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
+        raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
+    longest = recipe.model_config.max_position_embeddings
+    if recipe.data.sequence_length > longest:
+        raise CodeGeeXError(f"{source}: data.sequence_length exceeds the model's {longest} positions.")
