@@ -42,10 +42,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         CodeGeeXError: `path` exists already and is not an empty directory.
         WorkFailed: the file system refused (full, read-only).
     """
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
+    path = path.resolve()  # "." has no name to put a temporary one beside
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
         partial.mkdir(parents=True)
         yield partial
         for file in partial.rglob("*"):

@@ -122,6 +122,6 @@ class NativeSource:
             names = sorted(set(index["weight_map"].values()))
         except (KeyError, TypeError, AttributeError):
             raise CodeGeeXError(f"{index_path}: no weight_map.") from None
-        if any(Path(name).name != name for name in names):
+        if any(not isinstance(name, str) or Path(name).name != name for name in names):
             raise CodeGeeXError(f"{index_path}: weight files must be in the model directory itself.")
         return [self.directory / name for name in names]

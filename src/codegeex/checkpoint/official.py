@@ -58,13 +58,13 @@ class _Part:
     def _add(self, name: str, tensor: StoredTensor) -> None:
         everything = slice(0, tensor.shape[0] if tensor.shape else 0)
         if table := _TABLE_NAME.search(name):
-            self.tensors[f"{_TABLES[table[1]]}.weight"] = (tensor, everything, name)
+            self._put(f"{_TABLES[table[1]]}.weight", tensor, everything, name)
         elif layer := _LAYER_NAME.search(name):
             place = layer[1].replace("topQueryLayer", "top_query_layer")
             rest = layer[2].replace("self_attention.", "attention.")
             *_, module, kind = f"{place}.{rest}".split(".")
             if module not in _FUSED:
-                self.tensors[f"{place}.{rest}"] = (tensor, everything, name)
+                self._put(f"{place}.{rest}", tensor, everything, name)
                 return
             pieces = _FUSED[module]
             rows, remainder = divmod(everything.stop, len(pieces))
@@ -72,7 +72,14 @@ class _Part:
                 raise CodeGeeXError(f"{self._file.path}: tensor {name} does not split into {len(pieces)} equal parts.")
             for index, piece in enumerate(pieces):
                 band = slice(index * rows, (index + 1) * rows)
-                self.tensors[f"{place}.attention.{piece}.{kind}"] = (tensor, band, name)
+                self._put(f"{place}.attention.{piece}.{kind}", tensor, band, name)
+
+    def _put(self, native: str, tensor: StoredTensor, rows: slice, name: str) -> None:
+        if native in self.tensors:
+            raise CodeGeeXError(
+                f"{self._file.path}: tensor {native} is there twice, as {self.tensors[native][2]} and {name}."
+            )
+        self.tensors[native] = (tensor, rows, name)
 
     def spec(self, name: str) -> TensorSpec:
         tensor, rows, _ = self.tensors[name]
@@ -172,12 +179,12 @@ def _infer_config(found: Mapping[str, TensorSpec], given: dict[str, Any], where:
             raise CodeGeeXError(f"{where}: tensor {name} is missing.")
         return found[name].shape[dim]
 
-    layers = {int(match[1]) for name in found if (match := re.match(r"layers\.(\d+)\.", name))}
+    layers = {match[1] for name in found if (match := re.match(r"layers\.(\d+)\.", name))}
     values: dict[str, Any] = {
         "hidden_size": size("word_embeddings.weight", 1),
         "vocab_size": size("word_embeddings.weight", 0),
         "max_position_embeddings": size("position_embeddings.weight", 0),
-        "num_layers": 1 + max(layers, default=-1),
+        "num_layers": len(layers),
         "ffn_hidden_size": size("top_query_layer.mlp.dense_h_to_4h.weight", 0),
     }
     values |= {key: value for key, value in given.items() if key != "quantization"}

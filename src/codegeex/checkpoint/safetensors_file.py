@@ -56,8 +56,10 @@ class SafetensorsFile:
                 header = json.loads(file.read(length))
         except OSError as error:
             raise CodeGeeXError(f"cannot read {path}: {error.strerror}.") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CodeGeeXError(f"{path} has a damaged header.") from None
+        if not isinstance(header, dict):
+            raise CodeGeeXError(f"{path} has a damaged header.")
         data_bytes = size - 8 - length
         self.specs: dict[str, TensorSpec] = {}
         self._offsets: dict[str, int] = {}
@@ -67,7 +69,7 @@ class SafetensorsFile:
             try:
                 spec = TensorSpec(str(entry["dtype"]), tuple(int(size) for size in entry["shape"]))
                 begin, end = (int(offset) for offset in entry["data_offsets"])
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 raise CodeGeeXError(f"{path} has a damaged header: tensor {name}.") from None
             if spec.dtype not in DTYPES:
                 raise CodeGeeXError(f"{path}: tensor {name} has the unsupported type {spec.dtype}.")

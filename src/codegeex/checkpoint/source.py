@@ -89,8 +89,10 @@ def check_shapes(specs: Mapping[str, TensorSpec], config: ModelConfig, where: st
     """Compare the tensors found in `where` with what `config` asks for.
 
     Raises:
-        CodeGeeXError: a tensor is missing, unexpected or of another shape; the message names it.
+        CodeGeeXError: a tensor is missing, unexpected or of another shape or type; the message names it.
     """
+    if config.num_layers > len(specs):  # before the names of ever so many layers are listed
+        raise CodeGeeXError(f"{where}: {config.num_layers} layers are asked for, but there are {len(specs)} tensors.")
     expected = tensor_shapes(config)
     if config.quantization is not None:
         expected |= {scale_name(name): (shape[0],) for name, shape in expected.items() if is_linear_weight(name)}
@@ -102,7 +104,7 @@ def check_shapes(specs: Mapping[str, TensorSpec], config: ModelConfig, where: st
                 f"{where}: tensor {name} has shape {list(specs[name].shape)}, the config asks for {list(shape)}."
             )
         quantized = config.quantization is not None and is_linear_weight(name)
-        if (specs[name].dtype == "I8") != quantized:
+        if specs[name].dtype not in DTYPES or (specs[name].dtype == "I8") != quantized:
             raise CodeGeeXError(
                 f"{where}: tensor {name} has type {specs[name].dtype}, which the config does not allow."
             )

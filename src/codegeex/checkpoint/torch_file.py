@@ -5,20 +5,19 @@ and strides, and `data/KEY` holds that storage's bytes, uncompressed. `torch.loa
 counts every page it has touched as resident; here a tensor is read when it is asked for and then forgotten.
 
 A pickle can name any function to be called. This unpickler knows the few names that tensors are made of, and hands
-out an inert stand-in for some more that training frameworks leave beside the weights. Any other name is refused, and
-nothing is ever imported.
+out an inert stand-in for some more that training frameworks leave beside the weights. Any other name is refused,
+nothing is ever imported, and what stands for tensors cannot be altered once it has been checked.
 """
 
 from __future__ import annotations
 
-import collections
+import math
 import pickle
 import struct
 import zipfile
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,13 @@ _STORAGES = {
     "ByteStorage": "U8",
     "BoolStorage": "BOOL",
 }
+_DAMAGE = (zipfile.BadZipFile, struct.error, ValueError, RuntimeError)
+"""What zipfile raises on damaged archives (RuntimeError: a bit flipped to "encrypted")."""
+
 _ITEM_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+MAX_NAME_LENGTH = 1000
+"""Longer dotted names come from dicts nested without end, not from weights."""
 
 _INERT = {
     ("argparse", "Namespace"),
@@ -53,6 +58,9 @@ _INERT = {
     ("numpy._core.multiarray", "scalar"),
     ("torch", "device"),
     ("torch", "Size"),
+    ("torch", "bfloat16"),
+    ("torch", "float16"),
+    ("torch", "float32"),
     ("_codecs", "encode"),
 }
 """Arguments, random states and counters that training frameworks save beside the weights."""
@@ -68,15 +76,21 @@ class _Inert:
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class _Storage:
+class _Dict(dict[Any, Any]):
+    """Stands for an OrderedDict; the attributes that PyTorch gives a state dict are dropped."""
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+# Named tuples, because a pickle's BUILD opcode could alter a checked dataclass, even a frozen one.
+class _Storage(NamedTuple):
     key: str
     dtype: str
     items: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
+class StoredTensor(NamedTuple):
     """Where a tensor is in a `TorchFile`: `spec` tells its type and shape."""
 
     storage: _Storage
@@ -98,6 +112,8 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if 0 not in shape and last >= storage.items:
         raise pickle.UnpicklingError(f"a tensor reaches beyond its storage {storage.key}")
+    if math.prod(shape) > storage.items:  # strides of 0 would let a small file fill any disk
+        raise pickle.UnpicklingError(f"a tensor is larger than its storage {storage.key}")
     return StoredTensor(storage, offset, shape, strides)
 
 
@@ -105,7 +121,9 @@ def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own unpickler written in Python: the one in C allocates whatever memo size a pickle names."""
+
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
@@ -114,7 +132,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return _rebuild_parameter
         if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+            return _Dict
         if (module, name) in _INERT:
             return _Inert
         raise pickle.UnpicklingError(f"it asks to import {module}.{name}, which weights never need")
@@ -139,7 +157,7 @@ class TorchFile:
             self._zip = zipfile.ZipFile(self.path)
         except OSError as error:
             raise CodeGeeXError(f"cannot read {self.path}: {error.strerror}.") from None
-        except zipfile.BadZipFile:
+        except _DAMAGE:
             raise CodeGeeXError(self._why_no_zip()) from None
         pickles = [name for name in self._zip.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -147,9 +165,10 @@ class TorchFile:
         self._folder = pickles[0].removesuffix("data.pkl")
         if self._zip.getinfo(pickles[0]).file_size > MAX_PICKLE_BYTES:
             raise CodeGeeXError(f"{self.path}: its index is too large to be one of weights.")
-        if f"{self._folder}byteorder" in self._zip.namelist() and self._read(f"{self._folder}byteorder") != b"little":
+        order = f"{self._folder}byteorder"
+        if order in self._zip.namelist() and self._read(order, "its byte order") != b"little":
             raise CodeGeeXError(f"{self.path} was written on a big-endian machine, which is not supported.")
-        self.content: Any = self._unpickle(self._read(pickles[0]))
+        self.content: Any = self._unpickle(self._read(pickles[0], "its index"))
 
     def read(self, tensor: StoredTensor, name: str) -> NDArray[Any]:
         """A tensor's values; bfloat16 as uint16 bits. Every storage's checksum is verified.
@@ -164,14 +183,7 @@ class TorchFile:
         dtype = tensor.storage.dtype
         if dtype not in DTYPES:
             raise CodeGeeXError(f"{self.path}: tensor {name} has the unsupported type {dtype}.")
-        try:
-            data = self._read(f"{self._folder}data/{tensor.storage.key}")
-        except (zipfile.BadZipFile, OSError, EOFError):
-            raise CodeGeeXError(
-                f"{self.path}: tensor {name} is damaged (its checksum is wrong); copy the file again."
-            ) from None
-        except KeyError:
-            raise CodeGeeXError(f"{self.path}: tensor {name} is missing from the file; copy it again.") from None
+        data = self._read(f"{self._folder}data/{tensor.storage.key}", f"tensor {name}")
         item = DTYPES[dtype].itemsize
         if len(data) < tensor.storage.items * item:
             raise CodeGeeXError(f"{self.path}: tensor {name} is cut short.")
@@ -180,11 +192,20 @@ class TorchFile:
             flat[tensor.offset :], tensor.shape, [stride * item for stride in tensor.strides], writeable=False
         )
 
-    def _read(self, record: str) -> bytes:
-        info = self._zip.getinfo(record)
-        if info.compress_type != zipfile.ZIP_STORED:  # PyTorch never compresses; a zip bomb does
-            raise zipfile.BadZipFile("compressed")
-        return self._zip.read(info)
+    def _read(self, record: str, what: str) -> bytes:
+        """The bytes of a record, their checksum verified; `what` says in error messages what they are."""
+        try:
+            info = self._zip.getinfo(record)
+            data = self._zip.read(info) if info.compress_type == zipfile.ZIP_STORED else None
+        except KeyError:
+            raise CodeGeeXError(f"{self.path}: {what} is missing from the file; copy it again.") from None
+        except (*_DAMAGE, OSError, EOFError):
+            raise CodeGeeXError(
+                f"{self.path}: {what} is damaged (its checksum is wrong); copy the file again."
+            ) from None
+        if data is None:
+            raise CodeGeeXError(f"{self.path}: {what} is compressed, as PyTorch never does; it is not loaded.")
+        return data
 
     def _unpickle(self, data: bytes) -> Any:
         try:
@@ -258,12 +279,17 @@ def _storages(content: Any) -> dict[str, tuple[str, int]]:
     }
 
 
-def flatten(content: Any, prefix: str = "") -> dict[str, StoredTensor]:
-    """The tensors of nested dicts under dotted names."""
-    if isinstance(content, StoredTensor):
-        return {prefix: content}
+def flatten(content: Any) -> dict[str, StoredTensor]:
+    """The tensors of nested dicts under dotted names. A dict met again, as in a cycle, is not entered again."""
     found: dict[str, StoredTensor] = {}
-    if isinstance(content, dict):
-        for key, value in content.items():
-            found |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    entered: set[int] = set()
+    pending = [("", content)]
+    while pending:
+        name, value = pending.pop()
+        if isinstance(value, StoredTensor):
+            found[name] = value
+        elif isinstance(value, dict) and id(value) not in entered and len(name) <= MAX_NAME_LENGTH:
+            entered.add(id(value))
+            inner = [(f"{name}.{key}" if name else key, value[key]) for key in value if isinstance(key, str)]
+            pending += reversed(inner)
     return found

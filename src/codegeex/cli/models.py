@@ -41,7 +41,8 @@ def int8(
     """To int8 weights, from the official checkpoint or from a native model directory."""
     from codegeex.checkpoint import Int8Source, NativeSource
 
-    native = source.is_dir() and (source / "config.json").is_file()
+    # A directory of official files may have their config.json beside them.
+    native = (source / "config.json").is_file() and not any(source.glob("*.pt"))
     if native and tokenizer is None and (source / "tokenizer.json").is_file():
         tokenizer = source
     _convert(
@@ -138,14 +139,15 @@ def corpus_build(
     recipe: Annotated[Path, typer.Argument(help="YAML list of source packages.")],
     output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],
     cache: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("data/archives"),
+    benchmark: Annotated[list[Path] | None, typer.Option(help="HumanEval-X data to keep out; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Download source packages, clean them, and write token shards."""
-    from codegeex.corpus.build import build
+    from codegeex.corpus.build import build as build_corpus
 
-    stages = build(recipe, output, cache, report=lambda line: print(line, file=sys.stderr, flush=True))
+    report = build_corpus(recipe, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True))
     if as_json:
-        print(json.dumps({"output": str(output), "stages": stages}))
+        print(json.dumps({"output": str(output)} | report))
 
 
 def train(

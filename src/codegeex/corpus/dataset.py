@@ -36,8 +36,8 @@ class Settings:
     sequence_length: int = 512
     fim_rate: float = 0.2
     """Share of the documents short enough for one window that are written as fill-in-the-middle."""
-    files_per_language: int = 25_000_000
-    """Characters of whole files kept for each language: what a small model can see, in equal shares."""
+    characters_per_language: int = 36_000_000
+    """Whole files kept for each language, in equal shares: more than a small model can see in an hour."""
     pairs_per_language: int = 24_000
     """Documents made from pairs aimed at for each language; rarer languages give more wordings of an intent."""
     seed: int = 1
@@ -62,7 +62,6 @@ def write_dataset(
     rng = random.Random(settings.seed)
     training = [document for document in documents if document.source not in held_out]
     rng.shuffle(training)
-    training = _balanced(training, settings.files_per_language)
     tokenizer = tokenizers.train(_sample(training, settings.tokenizer_sample), settings.vocab_size)
     (output / "tokenizer").mkdir(parents=True, exist_ok=True)
     tokenizer.save(output / "tokenizer")
@@ -95,17 +94,6 @@ def write_dataset(
         rng.shuffle(kept)
         if kept:
             _write(output / "validation" / language, kept, tokenizer, settings, fim_rate=0.0)
-
-
-def _balanced(documents: list[Document], characters: int) -> list[Document]:
-    """The first documents of each language, up to `characters` of each."""
-    seen: Counter[str] = Counter()
-    kept = []
-    for document in documents:
-        if seen[document.language] < characters:
-            seen[document.language] += len(document.text)
-            kept.append(document)
-    return kept
 
 
 def _head(language: str) -> str:

@@ -53,6 +53,10 @@ class SamplingParams:
             raise CodeGeeXError(f"beam search with {self.beams} beams cannot give {self.n} answers.")
         if self.seed is not None and self.seed < 0:
             raise CodeGeeXError(f"seed must be 0 or above, not {self.seed}.")
+        if not abs(self.length_penalty) < float("inf"):
+            raise CodeGeeXError(f"length-penalty must be a finite number, not {self.length_penalty}.")
+        if isinstance(self.stop, str):  # whose characters would each stop
+            raise CodeGeeXError(f"stop must be several texts, not one: write ({self.stop!r},).")
         if any(not text for text in self.stop):
             raise CodeGeeXError("a stop text must not be empty.")
 

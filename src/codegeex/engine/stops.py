@@ -26,26 +26,25 @@ class IndentRule:
     at the margin ("def f():"), so the margin counts only once an indented line has been seen.
 
     Args:
-        inside: the text continues a block that is open already.
+        before: the code that the text continues. Where it ends within a line, the text's first line goes on with that
+            one, whose own indentation counts.
     """
 
-    def __init__(self, inside: bool):
-        self._inside = inside
+    def __init__(self, before: str):
+        line = before.rpartition("\n")[2]
+        self._within_line = bool(line)
+        self._inside = line[:1] in (" ", "\t") or line.rstrip().endswith(":") if line else False
         self._text = ""
         self._line = 0  # where the first line not yet judged begins
 
     def feed(self, text: str) -> int | None:
         self._text += text
-        if self._line == 0 and self._inside and not self._text[:1].isspace():
-            # The prompt ended within a line: what comes first continues it.
-            newline = self._text.find("\n")
-            if newline < 0:
-                return None
-            self._line = newline + 1
         while self._line < len(self._text):
             newline = self._text.find("\n", self._line)
             first = self._text[self._line]
-            if first in " \t" and self._text[self._line : None if newline < 0 else newline].strip():
+            if self._within_line:
+                self._within_line = newline < 0
+            elif first in " \t" and self._text[self._line : None if newline < 0 else newline].strip():
                 self._inside = True
             elif self._inside and first not in " \t\r\n)]}":
                 return self._line
@@ -58,24 +57,51 @@ class IndentRule:
 class BraceRule:
     """Ends a block of a braces language: after the brace that closes it. Strings and comments do not count.
 
+    Where `before` leaves braces open, that is the brace that closes the innermost of them. Otherwise it is the first
+    that leaves none open and ends its line, so that neither "use a::{b, c};" nor "f({x, y}) {" nor "} else {" are taken
+    for an end. The semicolon after a block of several lines ("struct A { ... };") belongs to it.
+
     Args:
         language: for its comments and quotes.
-        depth: braces open where the text begins. The text ends when the innermost of them closes; with none open, when
-            the first block that the text opens closes again.
+        before: the code that the text continues.
     """
 
-    def __init__(self, language: Language, depth: int):
+    def __init__(self, language: Language, before: str):
         self._scanner = BraceScanner(language)
-        self._target = max(0, depth - 1)
-        self._depth = depth
-        self._length = 0
+        self._depth = 0
+        for _, brace in self._scanner.feed(before):
+            self._depth = max(0, self._depth + (1 if brace == "{" else -1))
+        self._target = self._depth - 1
+        self._text = ""
+        self._opened = 0
+        self._closed = 0  # after a brace that may be the last, until it is clear whether its line ends there
 
     def feed(self, text: str) -> int | None:
+        start = len(self._text)
+        self._text += text
         for offset, brace in self._scanner.feed(text):
-            self._depth += 1 if brace == "{" else -1
-            if brace == "}" and self._depth <= self._target:
-                return self._length + offset + 1
-        self._length += len(text)
+            place = start + offset
+            if self._closed and (end := self._end()) is not None:
+                return end
+            self._closed = 0
+            if brace == "{":
+                self._opened = place if self._depth == 0 else self._opened
+                self._depth += 1
+                continue
+            self._depth = max(0, self._depth - 1)
+            if self._depth == self._target:
+                return place + 1
+            if self._target < 0 and self._depth == 0:
+                self._closed = place + 1
+        return self._end() if self._closed else None
+
+    def _end(self) -> int | None:
+        """Where the text ends if the brace before `_closed` is its last; None while or where that is not so."""
+        rest = self._text[self._closed :].lstrip(" \t")
+        if rest.startswith(("\n", "\r")):
+            return self._closed
+        if rest.startswith(";") and "\n" in self._text[self._opened : self._closed]:
+            return self._text.index(";", self._closed) + 1
         return None
 
 
@@ -96,6 +122,8 @@ class BraceScanner:
             self._recent = (self._recent + character)[-4:]
             if self._until:
                 self._leave(character)
+            elif self._recent[-2:-1] in ("'", "\\"):
+                continue  # a character of Rust, where an apostrophe is no quote, or an escaped one
             elif self._line_comment and self._recent.endswith(self._line_comment):
                 self._until = "\n"
             elif self._block_comment[0] and self._recent.endswith(self._block_comment[0]):
@@ -128,12 +156,9 @@ def block_rule(language: Language, before: str) -> StopRule | None:
         before: the code so far; it decides whether a block is open.
     """
     if language.blocks == "indent":
-        last = before.rstrip("\n").rpartition("\n")[2]
-        inside = last[:1] in (" ", "\t") or (bool(last.strip()) and last.rstrip().endswith(":"))
-        return IndentRule(inside)
+        return IndentRule(before)
     if language.blocks == "braces":
-        depth = sum(1 if brace == "{" else -1 for _, brace in BraceScanner(language).feed(before))
-        return BraceRule(language, max(0, depth))
+        return BraceRule(language, before)
     return None
 
 

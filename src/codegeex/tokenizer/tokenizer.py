@@ -106,7 +106,7 @@ class Tokenizer:
         """`encode` over many texts, on all cores."""
         try:
             return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, TypeError):
             raise CodeGeeXError(_NOT_UTF8) from None
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -136,7 +136,7 @@ class Tokenizer:
     def _encode_plain(self, text: str) -> list[int]:
         try:
             return self.backend.encode(text, add_special_tokens=False).ids
-        except UnicodeEncodeError:
+        except (UnicodeEncodeError, TypeError):  # the library calls a str with lone surrogates no str
             raise CodeGeeXError(_NOT_UTF8) from None
 
     @cached_property

@@ -41,7 +41,7 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     if output.exists():
         raise CodeGeeXError(f"{output} exists already; choose another output or remove it first.")
     vocabulary = tokenizer.load(recipe.data.tokenizer)
-    config = recipe.model_config
+    config = recipe.model
     if len(vocabulary) > config.vocab_size:
         raise CodeGeeXError(f"the tokenizer has {len(vocabulary)} ids, the model only {config.vocab_size}.")
     streams = [_open(stream.shards, recipe, vocabulary) for stream in recipe.data.streams]
@@ -88,7 +88,8 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
         )
     final = validate(model, validation, recipe, vocabulary.end_of_text)
     log({"step": recipe.schedule.steps, "validation": final})
-    write_model(output, ModuleSource(model), vocabulary)
+    # Half precision, as the released weights: training goes on from checkpoints, not from a model directory.
+    write_model(output, ModuleSource(model, "F16"), vocabulary)
     (output / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return output
 

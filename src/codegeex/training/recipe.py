@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codegeex.config import ModelConfig, preset
+from codegeex.config import PRESETS, ModelConfig, preset
 from codegeex.errors import CodeGeeXError
 
 
@@ -73,8 +73,8 @@ class Recipe:
 
     output: str
     """Model directory to write; must not exist."""
-    model: str = "nano"
-    """A preset's name."""
+    model: ModelConfig = PRESETS["nano"]
+    """A preset's name, or the values of a `ModelConfig`."""
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
@@ -86,10 +86,6 @@ class Recipe:
     validate_every: int = 200
     validation_windows: int = 32
     """Windows a language in each validation."""
-
-    @property
-    def model_config(self) -> ModelConfig:
-        return preset(self.model)
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -121,7 +117,10 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise CodeGeeXError(f"override {override!r}: {parent} has no keys below it.")
-        target[last] = yaml.safe_load(value)
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise CodeGeeXError(f"override {override!r}: the value is not valid YAML.") from None
     recipe: Recipe = _build(Recipe, content, str(path), "")
     _check(recipe, str(path))
     return recipe
@@ -144,6 +143,8 @@ def _build(kind: type, content: Any, source: str, prefix: str) -> Any:
 
 
 def _value(hint: Any, value: Any, source: str, key: str) -> Any:
+    if hint is ModelConfig:
+        return preset(value) if isinstance(value, str) else ModelConfig.from_dict(value, f"{source}: {key}")
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast(type, hint), value, source, f"{key}.")
     origin = typing.get_origin(hint)
@@ -174,6 +175,6 @@ def _check(recipe: Recipe, source: str) -> None:
             raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
     if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
-    longest = recipe.model_config.max_position_embeddings
+    longest = recipe.model.max_position_embeddings
     if recipe.data.sequence_length > longest:
         raise CodeGeeXError(f"{source}: data.sequence_length exceeds the model's {longest} positions.")

@@ -1,0 +1,38 @@
+# Everything sets up what it needs in .venv. Only `demo` is enough to use the project; `test` brings PyTorch too.
+.PHONY: demo setup test check bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PROMPT := write a factorial function
+
+demo: $(VENV)/.base
+	@for lang in python cpp java javascript go; do \
+	  printf '\n== %s: %s\n' "$$lang" "$(PROMPT)"; \
+	  $(BIN)/codegeex generate "$(PROMPT)" --lang $$lang --greedy || exit 1; \
+	done
+	@printf '\nFive programs from the model inside the package. Try: %s\n' '$(BIN)/codegeex generate "reverse a string" --lang go'
+
+setup: $(VENV)/.full
+
+test: $(VENV)/.full
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.full
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.full
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	@sh tools/make-venv.sh $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.full: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,181 @@
+"""Training on a toy corpus: data, schedule, recipes, and a run from shards to a model that generates."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import codegeex
+from codegeex import shards, tokenizer
+from codegeex.errors import CodeGeeXError
+from codegeex.training import loop
+from codegeex.training import recipe as recipes
+from codegeex.training.data import Mixture, make_batch
+from codegeex.training.recipe import Schedule
+
+ROOT = Path(__file__).resolve().parents[2]
+SENTENCE = "def add(a, b):\n    return a + b\n"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Two streams and a validation set that hold nothing but one function, over and over."""
+    root = tmp_path_factory.mktemp("data")
+    vocabulary = tokenizer.train([SENTENCE] * 3, 300)
+    (root / "tokenizer").mkdir()
+    vocabulary.save(root / "tokenizer")
+    ids = [*vocabulary.encode("# language: Python\n" + SENTENCE), vocabulary.end_of_text]
+    for name in ("a", "b", "validation/python"):
+        with shards.create(root / name, len(vocabulary), vocabulary.fingerprint) as writer:
+            for _ in range(100):
+                writer.add(ids, "python")
+    return root
+
+
+def write_recipe(dataset, path, **changes):
+    content = {
+        "output": str(path / "model"),
+        "model": {
+            "hidden_size": 32,
+            "num_layers": 1,
+            "num_attention_heads": 2,
+            "vocab_size": 320,
+            "max_position_embeddings": 64,
+        },
+        "data": {
+            "tokenizer": str(dataset / "tokenizer"),
+            "streams": [{"shards": str(dataset / "a"), "weight": 3}, {"shards": str(dataset / "b")}],
+            "validation": str(dataset / "validation"),
+            "sequence_length": 48,
+        },
+        "schedule": {"steps": 80, "warmup": 5},
+        "batch_size": 4,
+        "validate_every": 40,
+        "precision": "float32",
+    } | changes
+    recipe = path / "recipe.yaml"
+    recipe.write_text(json.dumps(content))  # JSON is YAML
+    return recipe
+
+
+def test_a_run_learns_and_its_model_generates(dataset, tmp_path):
+    records = []
+    directory = loop.train(recipes.load(write_recipe(dataset, tmp_path)), records.append)
+    validation = [record["validation"]["python"] for record in records if "validation" in record]
+    assert len(validation) == 3
+    assert validation[0] > 5
+    assert validation[-1] < 1
+    written = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert written == records
+    answer = codegeex.load(directory).complete("def add(a, b):", language="python", temperature=0.0, max_tokens=30)
+    assert answer.text == "\n    return a + b\n"
+
+
+def test_runs_are_reproducible(dataset, tmp_path):
+    def losses(name):
+        recipe = recipes.load(
+            write_recipe(dataset, tmp_path), [f"output={tmp_path / name}", "schedule.steps=8", "precision=bfloat16"]
+        )
+        records = []
+        loop.train(recipe, records.append)
+        return [record["loss"] for record in records if "loss" in record]
+
+    assert losses("first") == losses("second")
+
+
+def test_batches_mask_documents_and_restart_positions():
+    end = 9
+    windows = np.array([[1, 2, end, 3, 4, 5, end, 6], [end, 1, 2, 3, 4, 5, 6, end]])
+    batch = make_batch(windows, end)
+    for row, ids in enumerate(windows):
+        document, place = 0, 0
+        documents = []
+        for column, token in enumerate(ids[:-1]):
+            documents.append(document)
+            assert batch.position_ids[row, column] == place
+            assert batch.weights[row, column] == (token != end)
+            assert batch.labels[row, column] == ids[column + 1]
+            place += 1
+            if token == end:
+                document, place = document + 1, 0
+        for query in range(7):
+            for key in range(7):
+                allowed = key <= query and documents[key] == documents[query]
+                assert batch.mask[row, 0, query, key] == allowed
+
+
+def test_one_document_does_not_see_another():
+    """The loss of a document in a packed window is what it is alone."""
+    torch.manual_seed(0)
+    config = codegeex.model.CodeGeeX(
+        recipes.ModelConfig(hidden_size=16, num_layers=2, num_attention_heads=2, vocab_size=12)
+    ).initialize(0.3)
+    packed = make_batch(np.array([[1, 2, 9, 3, 4, 5, 6]]), 9)
+    alone = make_batch(np.array([[3, 4, 5, 6]]), 9)
+    together = config(packed.input_ids, packed.position_ids, packed.mask)[0, 3:]
+    assert torch.allclose(together, config(alone.input_ids)[0], atol=1e-5)
+
+
+def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path):
+    recipe = recipes.load(write_recipe(dataset, tmp_path), ["schedule.steps=500"])
+    streams = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
+    mixture, again = Mixture(recipe, streams), Mixture(recipe, streams)
+    assert mixture.windows(0).shape == (4, 49)
+    for step in (499, 3, 250):
+        assert (mixture.windows(step) == again.windows(step)).all()
+    share = (mixture._choices == 0).mean()  # weights 3 and 1, 2,000 draws: σ = 0.01
+    assert abs(share - 0.75) < 0.05
+
+
+def test_schedule_warms_up_stays_and_decays():
+    schedule = Schedule(steps=100, warmup=10, decay=0.5)
+    factors = [schedule.factor(step) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:51] == [1.0] * 42
+    assert factors[99] == pytest.approx(0.02)
+    assert all(later < earlier for earlier, later in pairwise(factors[50:]))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("nonsense=1", "unknown key nonsense"),
+        ("schedule.stepz=1", r"unknown key schedule\.stepz"),
+        ("schedule.steps=many", "schedule.steps must be int"),
+        ("schedule.steps=0", "schedule.steps must be at least 1"),
+        ("precision=int3", "precision must be one of float32, bfloat16"),
+        ("model=huge", "unknown model preset 'huge'"),
+        ("data.sequence_length=4096", "exceeds the model's 64 positions"),
+        ("data.streams=[]", "at least one stream"),
+        ("batch_size", "write it as key=value"),
+        ("data.tokenizer=/nowhere", "no tokenizer in /nowhere"),
+        ("data.validation=/nowhere", "no validation data"),
+        ("data.sequence_length=[", "not valid YAML"),
+    ],
+)
+def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, override, message):
+    path = write_recipe(dataset, tmp_path)
+    with pytest.raises(CodeGeeXError, match=message):
+        loop.train(recipes.load(path, [override]))
+    assert not (tmp_path / "model").exists()
+
+
+def test_shards_of_another_tokenizer_are_refused(dataset, tmp_path):
+    tokenizer.train(["something else"], 280).save(tmp_path)
+    with pytest.raises(CodeGeeXError, match="another tokenizer"):
+        loop.train(recipes.load(write_recipe(dataset, tmp_path), [f"data.tokenizer={tmp_path}"]))
+
+
+def test_an_existing_output_is_refused(dataset, tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(CodeGeeXError, match="exists already"):
+        loop.train(recipes.load(write_recipe(dataset, tmp_path)))
+
+
+def test_shipped_recipes_are_valid():
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        if "sources" not in path.name:
+            assert recipes.load(path).output
