@@ -260,7 +260,12 @@ def test_a_file_cut_in_each_tensor(released, official, state, refused) -> None:
     for name, place in tensor_places(released, state).items():
         for kept in (place.start, (place.start + place.stop) // 2, place.stop - 1):
             released.write_bytes(data[:kept])
-            refused(lambda: OfficialSource(released, official.heads), f"tensor {name} ", "cut short", "copy the file")
+            refused(
+                lambda: OfficialSource(released, official.heads),
+                f"{name} is missing",
+                "cut short",
+                "copy the file again",
+            )
 
 
 def test_a_part_cut_short(tmp_path, official, state, refused) -> None:

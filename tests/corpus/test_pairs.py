@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from codegeex.corpus.pairs import Pair, mine, name_words, sentence, third_person
+from codegeex.corpus.pairs import Pair, mine
+from codegeex.corpus.wordings import name_words, sentence, third_person
 
 PYTHON = '''
 import math

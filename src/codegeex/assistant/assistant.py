@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -133,7 +134,8 @@ class Model:
         Raises:
             CodeGeeXError: as the method; also for several samples, which cannot share one stream.
         """
-        options = {name: arguments.pop(name) for name in _REQUEST_ARGUMENTS if name in arguments}
+        names = sorted({*chain(*_OPTIONS.values())} & arguments.keys())
+        options = {name: arguments.pop(name) for name in names}
         params = sampling_params(**arguments)
         if params.n > 1 or params.beams > 1:
             raise CodeGeeXError("a stream carries one sample: leave n and beams at 1.")
@@ -157,18 +159,19 @@ class Model:
         if not text.strip() and not (task == "complete" and options.get("suffix")):
             wanted = {"generate": "the intent", "complete": "the code to complete"}.get(task, "the code")
             raise CodeGeeXError(f"{wanted} is empty: say what you want.")
+        if stray := [name for name in options if name not in _OPTIONS[task]]:
+            raise CodeGeeXError(f"{task} takes no {stray[0]}; it takes {' and '.join(_OPTIONS[task])}.")
         room = (params or DEFAULTS).max_tokens
         if task == "translate":
-            source, target = languages.get(options["source"]), languages.get(options["target"])
+            source, target = _language(options, "source"), _language(options, "target")
             return self._request(prompts.translation(text, source, target), "", target, room=room)
-        language = languages.get(options["language"]) if options.get("language") else None
         if task == "complete":
+            language = _language(options, "language") if options.get("language") else None
             suffix = options.get("suffix") or ""
             if suffix:
                 return self._fill_request(prompts.completion(text, language), suffix, language, room)
             return self._request(prompts.completion(text, language), text, language, room=room)
-        if language is None:
-            raise CodeGeeXError("say which language: for example language='python'.")
+        language = _language(options, "language")
         if task == "explain":
             prompt, head = prompts.explanation(text, language)
             return self._request(prompt, head, language, head=head, room=room)
@@ -204,8 +207,7 @@ class Model:
 
     def _request(self, prompt: str, before: str, language: Language | None, *, head: str = "", room: int) -> Request:
         """A request whose stop rule continues the code `before`."""
-        ids = self.tokenizer.encode(prompt)
-        kept, truncated = self._fit(ids, self.tokenizer.encode(language.tag + "\n") if language else [], room)
+        kept, truncated = self._fit(prompt, language, self._prompt_budget(room))
         return Request(kept, language, head, lambda: block_rule(language, before) if language else None, truncated)
 
     def _fill_request(self, prefix: str, suffix: str, language: Language | None, room: int) -> Request:
@@ -213,31 +215,50 @@ class Model:
         overhead = len(fim_prompt(self.tokenizer, "", ""))
         budget = self._prompt_budget(room) - overhead
         suffix_ids = self.tokenizer.encode(suffix)
-        prefix_ids = self.tokenizer.encode(prefix)
         # The code before the cursor says more about what is missing: the suffix yields first, down to a quarter.
-        suffix_room = max(budget // 4, budget - len(prefix_ids))
-        short_suffix = self.tokenizer.decode(suffix_ids[:suffix_room]) if len(suffix_ids) > suffix_room else suffix
-        prefix_room = budget - min(len(suffix_ids), suffix_room)
-        short_prefix = self.tokenizer.decode(prefix_ids[-prefix_room:]) if len(prefix_ids) > prefix_room else prefix
-        truncated = (short_prefix, short_suffix) != (prefix, suffix)
-        return Request(fim_prompt(self.tokenizer, short_prefix, short_suffix), language, "", lambda: None, truncated)
+        suffix_room = max(budget // 4, budget - len(self.tokenizer.encode(prefix)))
+        prefix_ids, truncated = self._fit(prefix, language, budget - min(len(suffix_ids), suffix_room))
+        if truncated:
+            prefix = self._whole_characters(prefix_ids)
+        if len(suffix_ids) > suffix_room:
+            suffix, truncated = self._whole_characters(suffix_ids[:suffix_room]), True
+        return Request(fim_prompt(self.tokenizer, prefix, suffix), language, "", lambda: None, truncated)
+
+    def _whole_characters(self, ids: Sequence[int]) -> str:
+        """The text of `ids` without the characters that a cut left in pieces."""
+        return self.tokenizer.decode_bytes(ids).decode("utf-8", errors="ignore")
 
     def _prompt_budget(self, room: int) -> int:
         """Ids that a prompt may have, so that at least a quarter of the context is left for the answer."""
         context = self.backend.config.max_position_embeddings
         return context - min(room, max(1, context // 4))
 
-    def _fit(self, ids: list[int], tag: list[int], room: int) -> tuple[list[int], bool]:
-        """The end of a prompt that fits the context; the language tag stays in front."""
-        budget = self._prompt_budget(room)
+    def _fit(self, prompt: str, language: Language | None, budget: int) -> tuple[list[int], bool]:
+        """The end of a prompt in at most `budget` ids, its language tag in front; and whether it lost anything."""
+        ids = self.tokenizer.encode(prompt)
         if len(ids) <= budget:
             return ids, False
-        if ids[: len(tag)] != tag or len(tag) >= budget:
-            tag = []
-        return [*tag, *ids[-(budget - len(tag)) :]], True
+        tag = f"{language.tag}\n" if language else ""
+        head = self.tokenizer.encode(tag) if prompt.startswith(tag) else []
+        if len(head) >= budget:
+            head = []
+        return [*head, *ids[len(ids) - (budget - len(head)) :]], True
 
 
-_REQUEST_ARGUMENTS = ("language", "suffix", "source", "target")
+_OPTIONS: dict[Task, tuple[str, ...]] = {
+    "generate": ("language",),
+    "complete": ("language", "suffix"),
+    "translate": ("source", "target"),
+    "explain": ("language",),
+}
+"""What a task takes besides its text and the sampling arguments."""
+
+
+def _language(options: Mapping[str, Any], name: str) -> Language:
+    """The language that option `name` asks for."""
+    if not options.get(name):
+        raise CodeGeeXError(f"say which {name}: for example {name}='python'.")
+    return languages.get(options[name])
 
 
 def sampling_params(**changes: Any) -> SamplingParams:
@@ -246,10 +267,13 @@ def sampling_params(**changes: Any) -> SamplingParams:
     Raises:
         CodeGeeXError: an unknown or impossible value.
     """
+    known = [field.name for field in fields(SamplingParams)]
+    if unknown := [name for name in changes if name not in known]:
+        raise CodeGeeXError(f"unknown argument {unknown[0]!r}; known: {', '.join(known)}.")
     try:
         return replace(DEFAULTS, **{name: value for name, value in changes.items() if value is not None})
-    except TypeError as error:
-        raise CodeGeeXError(f"unknown argument: {str(error).split('argument ')[-1]}.") from None
+    except TypeError as error:  # a text where a number belongs
+        raise CodeGeeXError(f"impossible sampling arguments: {error}.") from None
 
 
 def load(path: str | Path | None = None, backend: BackendName = "numpy") -> Model:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -200,9 +199,6 @@ def _answer(
     task: Task, text: str, params: SamplingParams, path: Path | None, backend: str, as_json: bool, **options: Any
 ) -> None:
     """Load the model, run a task and print its answer."""
-    # The numpy backend multiplies vectors too short for threads, whose waiting costs ten times the work on a busy
-    # machine. Read by numpy's BLAS when it is imported, hence here; a value set by the user stands.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from codegeex.assistant import load
 
     model = load(path, backend)  # type: ignore[arg-type]

@@ -58,6 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
+    # The numpy backend multiplies vectors too short for threads, whose waiting for each other costs ten times the work
+    # on a busy machine. numpy's BLAS reads this when it is imported, hence here; a value set by the user stands.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="codegeex", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -6,6 +6,7 @@ the same token is dropped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -33,7 +34,7 @@ class IndentRule:
     def __init__(self, before: str):
         line = before.rpartition("\n")[2]
         self._within_line = bool(line)
-        self._inside = line[:1] in (" ", "\t") or line.rstrip().endswith(":") if line else False
+        self._inside = line.startswith((" ", "\t")) or line.rstrip().endswith(":")
         self._text = ""
         self._line = 0  # where the first line not yet judged begins
 
@@ -105,6 +106,10 @@ class BraceRule:
         return None
 
 
+_CHARACTER = re.compile(r"'(?:\\.|[^\\])'$")
+"""A character literal where an apostrophe is no quote: in Rust, where it also begins a lifetime."""
+
+
 class BraceScanner:
     """Finds the braces of a growing text that stand outside strings and comments."""
 
@@ -122,8 +127,10 @@ class BraceScanner:
             self._recent = (self._recent + character)[-4:]
             if self._until:
                 self._leave(character)
+            elif _CHARACTER.search(self._recent):
+                self._recent = ""
             elif self._recent[-2:-1] in ("'", "\\"):
-                continue  # a character of Rust, where an apostrophe is no quote, or an escaped one
+                continue  # a character literal, or an escaped character
             elif self._line_comment and self._recent.endswith(self._line_comment):
                 self._until = "\n"
             elif self._block_comment[0] and self._recent.endswith(self._block_comment[0]):
