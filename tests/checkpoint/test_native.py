@@ -410,6 +410,7 @@ def test_int8_of_half_precision(tmp_path) -> None:
         check_quantized(rounded.float().numpy(), *quantize(stored, name))
 
 
+@pytest.mark.filterwarnings("error")
 def test_int8_of_zeros_and_of_the_largest_values() -> None:
     largest = np.float32(3e38)
     weight = np.array([[0, -0.0, 0], [largest, -largest, 1], [-5, 0, 0], [1e-30, 0, -1e-30]], dtype="f4")

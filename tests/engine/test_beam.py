@@ -179,7 +179,7 @@ def test_a_stop_text_ends_a_hypothesis(byte_tokenizer: Tokenizer) -> None:
 def test_a_full_context_ends_all(byte_tokenizer: Tokenizer) -> None:
     search = Search(byte_tokenizer, lambda text: {"a": 0.7, "b": 0.3})
     found = search.run(SamplingParams(beams=3, n=3), positions=5)
-    assert [(one.text, one.finish_reason) for one in found][0] == ("aaaa", "length")
+    assert (found[0].text, found[0].finish_reason) == ("aaaa", "length")
     assert all(len(one.text) == 4 for one in found)
 
 

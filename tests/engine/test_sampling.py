@@ -42,8 +42,11 @@ def by_definition(logits: list[float], temperature: float, top_k: int, top_p: fl
     return [probability / rest if index in kept else 0 for index, probability in enumerate(result)]
 
 
+# Multiples of 1/1024 are told apart after any subtraction.
 LOGIT_LISTS = st.lists(
-    st.one_of(st.floats(-20, 20, width=32), st.integers(-2, 2).map(float), st.just(-math.inf)), min_size=1, max_size=9
+    st.one_of(st.integers(-20000, 20000).map(lambda units: units / 1024), st.sampled_from([-1.0, 0.0, 1.0, -math.inf])),
+    min_size=1,
+    max_size=9,
 ).filter(lambda logits: max(logits) > -math.inf)
 
 
