@@ -79,7 +79,8 @@ row), tables and layer norms float16.
 
 It is there so that everything works the moment codegeex is installed, without a download. **It is far too small, and
 saw far too little, to write programs that you can trust**: what it answers mostly has the shape of code, and seldom
-does what was asked. `translate` and `explain` were not trained at all. A better model will take its place.
+does what was asked. Greedy decoding often repeats itself without end; `--temperature 0.7` does better. `translate` and
+`explain` were not trained at all. A better model will take its place.
 
 ## Training
 `codegeex corpus build recipes/nano-sources.yaml --output data/nano`, then `codegeex train recipes/nano.yaml`:
@@ -96,6 +97,10 @@ The run is shorter than one pass over the corpus.
 `recipes/nano-sources.yaml`. Files are filtered by the paper's rules, exact duplicates are dropped, licence headers are
 cut off, and files that share ten consecutive words with a HumanEval-X solution or description are left out.
 Validation uses one package a language that training never sees.
+
+This run used the list as it was before its last skip patterns: 17 of its 28,029 files (0.05 % of the bytes) and 111 of
+its 93,054 pairs are under permissive licences that the list's own rule leaves out (HPND, SunPro, SGI, RSA-MD, Lucent
+and Unicode notices). None is under a copyleft or non-commercial licence.
 
 | language | files | million characters | pairs | validation package | loss, nats/token | bits/byte |
 |---|---|---|---|---|---|---|

@@ -164,6 +164,18 @@ def test_a_gap_keeps_what_is_next_to_it(
     assert request.truncated == ((prefix, suffix) != (tag + before, after))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept_before", "kept_after"),
+    [(99, 99, 52, 17), (30, 99, 30, 39), (99, 9, 60, 9), (0, 99, 0, 69)],
+)
+def test_the_suffix_yields_first_down_to_a_quarter(
+    model: Model, before: int, after: int, kept_before: int, kept_after: int
+) -> None:
+    """96 positions, 24 of them for the answer, 3 for the marks."""
+    request = model.request("complete", "x" * before, suffix="z" * after)
+    assert model.tokenizer.decode(request.prompt[1:-1]) == "x" * kept_before + "<|fim_suffix|>" + "z" * kept_after
+
+
 # What is refused.
 
 

@@ -170,6 +170,16 @@ def test_a_length_penalty_favours_long_answers(byte_tokenizer: Tokenizer, penalt
     assert search.run(SamplingParams(beams=4, length_penalty=penalty))[0].text == text
 
 
+def test_a_long_answer_may_still_win(byte_tokenizer: Tokenizer) -> None:
+    """The open hypothesis is the worst when there are enough finished ones, and the best at its full length."""
+
+    def model(text: str) -> Distribution:
+        return {"": {"a": 0.3, "b": 0.1, END: 0.6}, "a": {END: 1.0}}.get(text, {"b": 1.0})
+
+    search = Search(byte_tokenizer, model)
+    assert [one.text for one in search.run(SamplingParams(beams=2, n=2, max_tokens=10))] == ["b" * 10, ""]
+
+
 def test_a_stop_text_ends_a_hypothesis(byte_tokenizer: Tokenizer) -> None:
     search = Search(byte_tokenizer, garden_path)
     found = search.run(SamplingParams(beams=3, n=1, stop=("a",), length_penalty=0))

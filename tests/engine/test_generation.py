@@ -169,18 +169,19 @@ def test_impossible_prompts_are_refused(byte_tokenizer: Tokenizer, prompt: list[
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.0, "seed": 1}, {"beams": 2}])
 def test_only_text_is_generated(tiny_tokenizer: Tokenizer, options: dict[str, Any]) -> None:
     """However much the model wants a special token or a padding row, it gets the next best."""
-    rows = len(tiny_tokenizer) + 5
-    letter = tiny_tokenizer.encode("z")[0]
-    runs = tiny_tokenizer.encode("  ")
+    (letter,), (spaces,) = tiny_tokenizer.encode("z"), tiny_tokenizer.encode("  ")
+    # As in the released vocabulary, where a run of spaces has the name of a special token.
+    tokenizer = Tokenizer(tiny_tokenizer.backend, {"<|extratoken_10|>": spaces})
+    rows = len(tokenizer) + 5
 
     def table(generated: tuple[int, ...]) -> Logits:
         logits = np.zeros(rows)
-        logits[[*tiny_tokenizer.special_ids.values(), *range(len(tiny_tokenizer), rows)]] = 900
-        logits[tiny_tokenizer.end_of_text] = 0
-        logits[runs[0] if len(generated) % 2 else letter] = 50
+        logits[[*tokenizer.special_ids.values(), *range(len(tokenizer), rows)]] = 900
+        logits[[tokenizer.end_of_text, spaces]] = 0
+        logits[spaces if len(generated) % 2 else letter] = 50
         return logits
 
-    _, completions = listen(ScriptedBackend(table, rows), tiny_tokenizer, params(**{"max_tokens": 6} | options))
+    _, completions = listen(ScriptedBackend(table, rows), tokenizer, params(**{"max_tokens": 6} | options))
     assert completions[0].text == "z  z  z  "
 
 
