@@ -6,7 +6,7 @@ Makes a synthetic half-precision checkpoint in the official layout (2.75 GB by d
 while it runs), and runs each command in a child process of its own. The figure is the child's peak resident memory as
 the kernel counted it. This process stays small and imports neither PyTorch nor numpy: a child's peak begins with its
 parent's size. The exit status is 1 if a conversion took a quarter of the file's size or more.
-(Choose a model of a gigabyte or more: the interpreter and numpy alone take about 80 MB.)
+(Choose a model of two gigabytes or more: the interpreter takes 50 MB, and the largest tensor its size.)
 
 The peers are what one would write with PyTorch: loading the file, and loading it as a memory map to save it again in
 the safetensors format, which is the work that `convert official` does (a map's pages count while they are resident).

@@ -135,7 +135,7 @@ def read_json(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CodeGeeXError(f"cannot read {path}: {reason}.") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond what Python reads
         raise CodeGeeXError(f"{path} is not valid JSON: {error}.") from None
 
 
