@@ -54,3 +54,10 @@ def test_the_tree_is_the_tree():
 
 def test_no_placeholders_are_left():
     assert not re.search(r"@[A-Z]{3,}@|TODO|FIXME", README)
+
+
+def test_links_lead_somewhere():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "src/codegeex/assets/nano/README.md"]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    assert len(links) > 5
+    assert not [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
