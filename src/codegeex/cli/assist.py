@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from codegeex.assistant import Model, Task
     from codegeex.engine.sampling import SamplingParams
     from codegeex.languages import Language
+
+Answer = Callable[..., None]
+"""Takes a task, its text and its options, and prints the answer."""
 
 Temperature = Annotated[float | None, typer.Option(help="Randomness; 0 is greedy.  [default: 0.2]")]
 TopK = Annotated[int | None, typer.Option(help="Draw from the K likeliest tokens; 0 for all.  [default: 0]")]
@@ -36,9 +42,7 @@ Lang = Annotated[str, typer.Option("--lang", "-l", help="Language, for example p
 FileLang = Annotated[str | None, typer.Option("--lang", "-l", help="Language; otherwise told from the file's name.")]
 
 
-def generate(
-    intent: Annotated[str, typer.Argument(help="What the program should do, in words.")],
-    lang: Lang,
+def _answerer(
     temperature: Temperature = None,
     top_k: TopK = None,
     top_p: TopP = None,
@@ -52,110 +56,13 @@ def generate(
     model: ModelPath = None,
     backend: BackendOption = "numpy",
     as_json: Json = False,
-) -> None:
-    """Write a program for an intent."""
-    params = _params(temperature, top_k, top_p, beams, length_penalty, greedy, n, seed, max_tokens, stop)
-    _answer("generate", intent, params, model, backend, as_json, language=languages.get(lang).key)
-
-
-def complete(
-    file: Annotated[Path, typer.Argument(help="Code to continue; - for standard input.", allow_dash=True)] = Path("-"),
-    suffix: Annotated[Path | None, typer.Option(help="File with the code that follows the gap.")] = None,
-    lang: FileLang = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    beams: Beams = None,
-    length_penalty: LengthPenalty = None,
-    greedy: Greedy = False,
-    n: Samples = None,
-    seed: Seed = None,
-    max_tokens: MaxTokens = None,
-    stop: Stop = None,
-    model: ModelPath = None,
-    backend: BackendOption = "numpy",
-    as_json: Json = False,
-) -> None:
-    """Continue a piece of code, or fill the gap before a suffix."""
-    params = _params(temperature, top_k, top_p, beams, length_penalty, greedy, n, seed, max_tokens, stop)
-    language = _file_language(file, lang)
-    _answer(
-        "complete",
-        _read(file),
-        params,
-        model,
-        backend,
-        as_json,
-        language=language.key if language else None,
-        suffix=_read(suffix) if suffix else "",
-    )
-
-
-def translate(
-    file: Annotated[Path, typer.Argument(help="Code to translate; - for standard input.", allow_dash=True)],
-    target: Annotated[str, typer.Option("--to", help="Language to write.")],
-    source: Annotated[str | None, typer.Option("--from", help="Language of the file; else told from its name.")] = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    beams: Beams = None,
-    length_penalty: LengthPenalty = None,
-    greedy: Greedy = False,
-    n: Samples = None,
-    seed: Seed = None,
-    max_tokens: MaxTokens = None,
-    stop: Stop = None,
-    model: ModelPath = None,
-    backend: BackendOption = "numpy",
-    as_json: Json = False,
-) -> None:
-    """Write a program anew in another language."""
-    params = _params(temperature, top_k, top_p, beams, length_penalty, greedy, n, seed, max_tokens, stop)
-    language = _known(_file_language(file, source), "--from")
-    target = languages.get(target).key
-    _answer("translate", _read(file), params, model, backend, as_json, source=language.key, target=target)
-
-
-def explain(
-    file: Annotated[Path, typer.Argument(help="Code to explain; - for standard input.", allow_dash=True)],
-    lang: FileLang = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    beams: Beams = None,
-    length_penalty: LengthPenalty = None,
-    greedy: Greedy = False,
-    n: Samples = None,
-    seed: Seed = None,
-    max_tokens: MaxTokens = None,
-    stop: Stop = None,
-    model: ModelPath = None,
-    backend: BackendOption = "numpy",
-    as_json: Json = False,
-) -> None:
-    """Comment a piece of code line by line."""
-    params = _params(temperature, top_k, top_p, beams, length_penalty, greedy, n, seed, max_tokens, stop)
-    language = _known(_file_language(file, lang), "--lang")
-    _answer("explain", _read(file), params, model, backend, as_json, language=language.key)
-
-
-def _params(
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
-    beams: int | None,
-    length_penalty: float | None,
-    greedy: bool,
-    n: int | None,
-    seed: int | None,
-    max_tokens: int | None,
-    stop: list[str] | None,
-) -> SamplingParams:
+) -> Answer:
+    """The options that all four verbs share, as a function that answers a task the way they say."""
     from codegeex.assistant.assistant import sampling_params
 
     if greedy and temperature:
         raise CodeGeeXError("--greedy and --temperature contradict each other; leave one out.")
-    return sampling_params(
+    params = sampling_params(
         temperature=0.0 if greedy else temperature,
         top_k=top_k,
         top_p=top_p,
@@ -166,6 +73,70 @@ def _params(
         max_tokens=max_tokens,
         stop=tuple(stop) if stop else None,
     )
+    return partial(_answer, params, model, backend, as_json)
+
+
+def _verb(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options to a verb, which gets them as its first argument, `answer`."""
+    shared = inspect.signature(_answerer, eval_str=True).parameters
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        answer = _answerer(**{name: arguments.pop(name) for name in shared})
+        command(answer, **arguments)
+
+    signature = inspect.Signature([*own, *shared.values()])
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return run
+
+
+@_verb
+def generate(
+    answer: Answer,
+    intent: Annotated[str, typer.Argument(help="What the program should do, in words.")],
+    lang: Lang,
+) -> None:
+    """Write a program for an intent."""
+    answer("generate", intent, language=languages.get(lang).key)
+
+
+@_verb
+def complete(
+    answer: Answer,
+    file: Annotated[Path, typer.Argument(help="Code to continue; - for standard input.", allow_dash=True)] = Path("-"),
+    suffix: Annotated[Path | None, typer.Option(help="File with the code that follows the gap.")] = None,
+    lang: FileLang = None,
+) -> None:
+    """Continue a piece of code, or fill the gap before a suffix."""
+    language = _file_language(file, lang)
+    after = _read(suffix) if suffix else ""
+    answer("complete", _read(file), language=language.key if language else None, suffix=after)
+
+
+@_verb
+def translate(
+    answer: Answer,
+    file: Annotated[Path, typer.Argument(help="Code to translate; - for standard input.", allow_dash=True)],
+    target: Annotated[str, typer.Option("--to", help="Language to write.")],
+    source: Annotated[str | None, typer.Option("--from", help="Language of the file; else told from its name.")] = None,
+) -> None:
+    """Write a program anew in another language."""
+    language = _known(_file_language(file, source), "--from")
+    target = languages.get(target).key
+    answer("translate", _read(file), source=language.key, target=target)
+
+
+@_verb
+def explain(
+    answer: Answer,
+    file: Annotated[Path, typer.Argument(help="Code to explain; - for standard input.", allow_dash=True)],
+    lang: FileLang = None,
+) -> None:
+    """Comment a piece of code line by line."""
+    language = _known(_file_language(file, lang), "--lang")
+    answer("explain", _read(file), language=language.key)
 
 
 def _read(path: Path) -> str:
@@ -196,7 +167,7 @@ def _known(language: Language | None, option: str) -> Language:
 
 
 def _answer(
-    task: Task, text: str, params: SamplingParams, path: Path | None, backend: str, as_json: bool, **options: Any
+    params: SamplingParams, path: Path | None, backend: str, as_json: bool, task: Task, text: str, **options: Any
 ) -> None:
     """Load the model, run a task and print its answer."""
     from codegeex.assistant import load
