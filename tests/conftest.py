@@ -83,7 +83,7 @@ def tiny_directory(tiny_model: CodeGeeX, tiny_tokenizer: Tokenizer, tmp_path_fac
     from codegeex.model.loader import ModuleSource
 
     directory = tmp_path_factory.mktemp("models") / "tiny"
-    write_model(directory, ModuleSource(tiny_model), tiny_tokenizer, card="# tiny\n")
+    write_model(directory, ModuleSource(tiny_model), tiny_tokenizer, extras={"README.md": "# tiny\n"})
     return directory
 
 

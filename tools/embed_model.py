@@ -1,8 +1,9 @@
 """Put a trained model into the package: int8 weights, tokenizer, loss curve and model card.
 
-    python tools/embed_model.py models/nano data/nano recipes/nano.yaml recipes/nano-sources.yaml
+    python tools/embed_model.py models/nano data/nano recipes/nano.yaml recipes/nano-sources.yaml [REMARKS]
 
-Every figure of the card is read from the run's metrics and the corpus report.
+The figures of the card are read from the run's metrics, the recipe and the corpus report; REMARKS is a text file with
+what is to be said about this run alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import shutil
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,44 +21,61 @@ from codegeex import languages, tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.checkpoint import Int8Source, NativeSource, write_model
 from codegeex.corpus import sources
+from codegeex.corpus.dataset import Settings
+from codegeex.shards import Shards
 from codegeex.training import recipe as recipes
 
 
-def main(run: Path, data: Path, recipe_path: Path, sources_path: Path) -> None:
+def main(run: Path, data: Path, recipe_path: Path, sources_path: Path, remarks: Path | None = None) -> None:
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     report = json.loads((data / "report.json").read_text())
     source = Int8Source(NativeSource(run))
+    recipe = recipes.load(recipe_path)
     card = model_card(
-        source.config, records, report, recipes.load(recipe_path), sources.load(sources_path), bytes_per_token(data)
+        source.config,
+        records,
+        report,
+        recipe,
+        sources.load(sources_path),
+        bytes_per_label(data, recipe.data.sequence_length, recipe.validation_windows),
+        remarks.read_text() if remarks else "",
     )
     shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
     EMBEDDED_MODEL.parent.mkdir(exist_ok=True)
-    write_model(EMBEDDED_MODEL, source, tokenizer.load(run), card)
+    write_model(EMBEDDED_MODEL, source, tokenizer.load(run), {"README.md": card})
     draw_losses(records, EMBEDDED_MODEL / "loss.png")
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
     print(f"{EMBEDDED_MODEL}: {size / 1e6:.1f} MB")
 
 
-def bytes_per_token(data: Path) -> dict[str, float]:
-    """Mean bytes of a token on each language's validation text, which turns nats per token into bits per byte."""
+def bytes_per_label(data: Path, sequence_length: int, windows: int) -> dict[str, float]:
+    """Mean bytes of what is predicted in each language's validation, which turns nats per token into bits per byte.
+
+    Over the windows and places that the validation loss is a mean of; end-of-text is predicted but has no bytes.
+    """
     vocabulary = tokenizer.load(data / "tokenizer")
     ratios = {}
     for directory in sorted((data / "validation").iterdir()):
-        meta = json.loads((directory / "meta.json").read_text())
-        ids = read_ids(directory / "tokens.bin", meta["dtype"])
-        ratios[directory.name] = len(vocabulary.decode_bytes(ids)) / len(ids)
+        read = Shards(directory, sequence_length)
+        labels = [
+            int(label)
+            for index in range(min(windows, len(read)))
+            for token, label in pairwise(read.window(index))
+            if token != vocabulary.end_of_text
+        ]
+        text = vocabulary.decode_bytes(label for label in labels if label != vocabulary.end_of_text)
+        ratios[directory.name] = len(text) / len(labels)
     return ratios
 
 
-def read_ids(path: Path, dtype: str) -> list[int]:
-    import numpy as np
-
-    ids: list[int] = np.fromfile(path, dtype=dtype).tolist()
-    return ids
-
-
 def model_card(
-    config: Any, records: list[dict[str, Any]], report: Any, recipe: Any, listed: Any, token_bytes: dict[str, float]
+    config: Any,
+    records: list[dict[str, Any]],
+    report: Any,
+    recipe: Any,
+    listed: Any,
+    label_bytes: dict[str, float],
+    remarks: str,
 ) -> str:
     steps = [record for record in records if "loss" in record]
     final = [record["validation"] for record in records if "validation" in record][-1]
@@ -64,11 +83,15 @@ def model_card(
     held_out = {source.languages[0]: f"{source.name} {source.version}" for source in listed if source.validation}
     rows = "\n".join(
         f"| {languages.get(key).name} | {entry['files']:,} | {entry['characters'] / 1e6:.0f} | {entry['pairs']:,} "
-        f"| {held_out.get(key, '-')} | {final[key]:.3f} | {final[key] / math.log(2) / token_bytes[key]:.3f} |"
+        f"| {held_out.get(key, '-')} | {final[key]:.3f} | {final[key] / math.log(2) / label_bytes[key]:.3f} |"
         for key, entry in sorted(report["languages"].items())
     )
     licences = Counter(source.licence for source in listed)
     licence_rows = "\n".join(f"| {name} | {count} |" for name, count in licences.most_common())
+    kept_out = "".join(
+        f"Files and pairs that share ten consecutive words with a solution or description of {name} are left out."
+        for name in report["benchmarks"]
+    )
     flops = 6 * config.num_parameters * tokens
     return f"""# The embedded model, first version
 
@@ -83,25 +106,22 @@ does what was asked. Greedy decoding often repeats itself without end; `--temper
 `explain` were not trained at all. A better model will take its place.
 
 ## Training
-`codegeex corpus build recipes/nano-sources.yaml --output data/nano`, then `codegeex train recipes/nano.yaml`:
+`codegeex corpus build recipes/nano-sources.yaml --output data/nano --benchmark DIR` (the benchmark to keep out), then
+`codegeex train recipes/nano.yaml`:
 {len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, {tokens / 1e6:.1f} million tokens in
 all ({flops:.1e} FLOP counted as 6 N D), {seconds / 60:.0f} minutes on a CPU.
 {recipe.data.streams[0].weight:.0%} of the windows hold pairs of an intent and a function mined from docstrings and doc
-comments, the others whole source files. A fifth of the short documents are written for fill-in-the-middle.
-The run is shorter than one pass over the corpus.
+comments, the others whole source files. {Settings().fim_rate:.0%} of the documents short enough for a window are
+written for fill-in-the-middle.
 
 ![Training and validation loss](loss.png)
 
 ## Data
 {len(listed)} named releases of packages from public registries, each with its exact version and licence in
-`recipes/nano-sources.yaml`. Files are filtered by the paper's rules, exact duplicates are dropped, licence headers are
-cut off, and files that share ten consecutive words with a HumanEval-X solution or description are left out.
-Validation uses one package a language that training never sees.
-
-This run used the list as it was before its last skip patterns: 17 of its 28,029 files (0.05 % of the bytes) and 111 of
-its 93,054 pairs are under permissive licences that the list's own rule leaves out (HPND, SunPro, SGI, RSA-MD, Lucent
-and Unicode notices). None is under a copyleft or non-commercial licence.
-
+`recipes/nano-sources.yaml`. Files are filtered by the paper's rules, exact duplicates are dropped, and licence headers
+are cut off. {kept_out}
+Validation uses one package a language that training never sees; files and pairs below are training's.
+{remarks}
 | language | files | million characters | pairs | validation package | loss, nats/token | bits/byte |
 |---|---|---|---|---|---|---|
 {rows}
@@ -147,6 +167,6 @@ def draw_losses(records: list[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
     main(*map(Path, sys.argv[1:]))

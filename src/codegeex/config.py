@@ -13,6 +13,9 @@ FORMAT_VERSION = 1
 """Version of the native model directory; a reader refuses any other."""
 
 
+ARCHITECTURE = "codegeex"
+
+
 @dataclass(frozen=True, slots=True)
 class Quantization:
     """How the linear weights of a model directory are stored (paper section 4.2, eq. 5)."""
@@ -83,7 +86,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `config.json`."""
-        content = {"format_version": FORMAT_VERSION, "architecture": "codegeex"} | asdict(self)
+        content = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE} | asdict(self)
         if self.quantization is None:
             del content["quantization"]
         return content
@@ -97,6 +100,8 @@ class ModelConfig:
         """
         if not isinstance(content, dict):
             raise CodeGeeXError(f"{source}: expected a JSON object.")
+        if content.get("architecture", ARCHITECTURE) != ARCHITECTURE:
+            raise CodeGeeXError(f"{source}: architecture {content['architecture']!r} is not {ARCHITECTURE!r}.")
         version = content.get("format_version", FORMAT_VERSION)
         if version != FORMAT_VERSION:
             raise CodeGeeXError(
@@ -104,7 +109,9 @@ class ModelConfig:
                 f"{FORMAT_VERSION}); convert the model again with this version, or upgrade codegeex."
             )
         known = {field.name for field in fields(cls)}
-        values = {key: value for key, value in content.items() if key in known}
+        values = {key: value for key, value in content.items() if key not in ("format_version", "architecture")}
+        if unknown := [key for key in values if key not in known]:
+            raise CodeGeeXError(f"{source}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}.")
         if isinstance(values.get("quantization"), dict):
             try:
                 values["quantization"] = Quantization(**values["quantization"])
@@ -121,7 +128,10 @@ class ModelConfig:
         path = Path(path)
         if path.is_dir():
             path = path / "config.json"
-        return cls.from_dict(read_json(path), str(path))
+        content = read_json(path)
+        if isinstance(content, dict) and "format_version" not in content:
+            raise CodeGeeXError(f"{path}: format_version is missing, so this is not a codegeex model directory.")
+        return cls.from_dict(content, str(path))
 
 
 def read_json(path: Path) -> Any:

@@ -128,7 +128,8 @@ LANGUAGES: tuple[Language, ...] = (
     _row("c", "C", ".c .h", _C, blocks="braces", in_paper=True),
     _row("go", "Go", ".go", _C, blocks="braces", aliases="golang", quotes="\"'`", in_paper=True, runner="go"),
     _row("html", "HTML", ".html .htm .xhtml", _MARKUP, tag="<!--language: HTML-->", in_paper=True),
-    _row("shell", "Shell", ".sh .bash .zsh", _HASH, blocks="braces", aliases="bash sh zsh", in_paper=True),
+    # Braces also expand variables in Shell and Perl, so they do not tell where a block ends.
+    _row("shell", "Shell", ".sh .bash .zsh", _HASH, aliases="bash sh zsh", in_paper=True),
     _row("php", "PHP", ".php .php5 .inc", _C, blocks="braces", in_paper=True),
     _row("css", "CSS", ".css", ("", ("/*", "*/")), tag="/* language: CSS */", blocks="braces", in_paper=True),
     _row("csharp", "C#", ".cs", _C, blocks="braces", aliases="c# cs", in_paper=True),
@@ -177,7 +178,7 @@ LANGUAGES: tuple[Language, ...] = (
     _row("actionscript", "ActionScript", ".as", _C, blocks="braces"),
     _row("solidity", "Solidity", ".sol", _C, blocks="braces"),
     _row("cobol", "Cobol", ".cob .cbl", ("*>", ("", "")), tag="// language: Cobol"),
-    _row("perl", "Perl", ".pl .pm", _HASH, blocks="braces"),
+    _row("perl", "Perl", ".pl .pm", _HASH),
     _row("ruby", "Ruby", ".rb .rake", _HASH, aliases="rb"),
     _row("gdscript", "GDScript", ".gd", _HASH, blocks="indent"),
     _row("julia", "Julia", ".jl", _HASH),
@@ -196,8 +197,8 @@ LANGUAGES: tuple[Language, ...] = (
     _row("clojure", "Clojure", ".clj .cljs .cljc", _SEMICOLON, quotes='"'),
     _row("visualbasic", "Visual Basic", ".vb", _APOSTROPHE, aliases="vb", quotes='"'),
     _row("basic", "Basic", ".bas", _APOSTROPHE, quotes='"'),
-    _row("excel", "Excel", ".xlsm", _APOSTROPHE, quotes='"'),
-    _row("delphi", "Delphi", ".dpr .dfm", ("//", ("{", "}")), tag="{language: Delphi}", quotes="'"),
+    _row("excel", "Excel", "", _APOSTROPHE, quotes='"'),
+    _row("delphi", "Delphi", ".dpr", ("//", ("{", "}")), tag="{language: Delphi}", quotes="'"),
     _row("abap", "Abap", ".abap", ("*", ("", ""))),
 )
 
@@ -225,6 +226,8 @@ def get(name: str) -> Language:
     Raises:
         CodeGeeXError: no such language; the message lists the nearest names.
     """
+    if not isinstance(name, str):
+        raise CodeGeeXError(f"a language is named by a text, not by {name!r}.")
     table = _by_name()
     try:
         return table[name.strip().lower()]

@@ -87,11 +87,13 @@ class Shards:
     def __init__(self, directory: str | Path, sequence_length: int):
         self.directory = Path(directory)
         self.meta = read_json(self.directory / "meta.json")
-        if self.meta.get("format_version") != SHARDS_VERSION:
+        if not isinstance(self.meta, dict) or self.meta.get("format_version") != SHARDS_VERSION:
             raise CodeGeeXError(f"{self.directory}: not a token shard directory of version {SHARDS_VERSION}.")
-        self.tokens: NDArray[np.unsignedinteger] = np.memmap(
-            self.directory / "tokens.bin", dtype=np.dtype(self.meta["dtype"]).newbyteorder("<"), mode="r"
-        )
+        try:
+            dtype = np.dtype(self.meta["dtype"]).newbyteorder("<")
+            self.tokens: NDArray[np.unsignedinteger] = np.memmap(self.directory / "tokens.bin", dtype, mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CodeGeeXError(f"{self.directory}: tokens.bin or its description is damaged: {error}.") from None
         if len(self.tokens) != self.meta["tokens"]:
             raise CodeGeeXError(
                 f"{self.directory}: tokens.bin holds {len(self.tokens)} ids, not {self.meta['tokens']}."

@@ -126,14 +126,15 @@ def test_a_long_prompt_keeps_its_tag_and_its_end(model: Model, start: str, max_t
     assert text.endswith("    return the_end")
     assert code.endswith(text.removeprefix(tag))
     # A quarter of the context stays for the answer, unless it asks for less.
-    assert len(request.prompt) == 96 - min(max_tokens, 24)
+    budget = 96 - min(max_tokens, 24)
+    assert budget - 3 <= len(request.prompt) <= budget  # tokens may join at the cut
 
 
-def test_a_long_prompt_without_a_tag_keeps_its_end(model: Model) -> None:
+def test_a_long_prompt_without_a_tag_keeps_its_frame(model: Model) -> None:
     request = model.request("translate", "x = 1\n" * 60, source="python", target="go")
     text = model.tokenizer.decode(request.prompt)
     assert request.truncated
-    assert not text.startswith("code translation")
+    assert text.startswith("code translation\nPython:\n")
     assert text.endswith("x = 1\nGo:\n")
 
 
@@ -202,7 +203,7 @@ def test_the_suffix_yields_first_down_to_a_quarter(
         ("generate", "add", {"language": "python", "n": 2}, "a stream carries one sample"),
         ("generate", "add", {"language": "python", "beams": 2}, "a stream carries one sample"),
         ("sing", "add", {"language": "python"}, "unknown task 'sing'; known: generate, complete"),
-        ("generate", "\ud800", {"language": "python"}, "not valid Unicode"),
+        ("generate", "\ud800", {"language": "python"}, "without lone surrogates"),
     ],
 )
 def test_impossible_requests_are_refused(

@@ -116,6 +116,9 @@ MISTAKES = [
     (("generate", "x", "--lang", "python", "--seed", -1), "seed must be 0"),
     (("generate", "x", "--lang", "python", "--stop", ""), "a stop text must not be empty"),
     (("generate", "x", "--lang", "python", "--greedy", "--temperature", 1), "contradict"),
+    (("generate", "x", "--lang", "python", "--beams", 2, "--temperature", 1), "beam search draws nothing"),
+    (("generate", "x", "--lang", "python", "--beams", 2, "--length-penalty", 1000), "length-penalty must be from"),
+    (("tokenizer", "train", "empty.py", "--output", "made"), "hold no text"),
     (("generate", "x", "--lang", "python", "--model", "nowhere"), "no model directory at nowhere"),
     (("generate", "x", "--lang", "python", "--backend", "abacus"), "unknown backend 'abacus'"),
     (("complete", "missing.py"), "cannot read missing.py: No such file"),
@@ -159,6 +162,13 @@ def test_a_model_directory_of_another_version_is_refused(run, tmp_path):
     code, _, err = run("generate", "x", "--lang", "go", "--model", tmp_path / "model")
     assert code == 2
     assert "format version 99 is not supported" in err
+
+
+def test_a_place_that_cannot_be_written_fails_in_one_line(run):
+    code, _, err = run("tokenizer", "train", "add.py", "--vocab-size", 280, "--output", "add.py")
+    assert code == 1
+    assert err.startswith("error: add.py: ")
+    assert err.count("\n") == 1
 
 
 def test_tokenizer_verbs_are_inverses(run, tmp_path):

@@ -66,8 +66,8 @@ def test_from_archives_to_shards(world):
     dropped = {stage["name"]: stage["dropped"] for stage in report["stages"]}
     assert dropped["clean"] == {"duplicate": 1, "benchmark": 1, "vendored path": 1}
     assert dropped["balance"] == {"too small": 1, "over its share": 0}
-    assert report["languages"]["python"]["files"] == 9
-    assert report["languages"]["python"]["pairs"] == 9 * 12
+    assert report["languages"]["python"]["files"] == 6
+    assert report["languages"]["python"]["pairs"] == 6 * 12
     assert json.loads((world / "out" / "report.json").read_text()) == report
 
     vocabulary = tokenizer.load(world / "out" / "tokenizer")

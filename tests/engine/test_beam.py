@@ -135,7 +135,8 @@ def test_no_width_beats_the_best_of_all(byte_tokenizer: Tokenizer, seed: int, lo
     search = Search(byte_tokenizer, random_model(seed, "ab"))
     top = best(search.model, longest, 1.0, 1)[0]
     scores = [
-        search.scores(search.run(SamplingParams(beams=width, max_tokens=longest)), 1.0)[0] for width in (2, 4, 64)
+        search.scores(search.run(SamplingParams(beams=width, max_tokens=longest, length_penalty=1.0)), 1.0)[0]
+        for width in (2, 4, 64)
     ]
     assert max(scores) <= top + 1e-5
     assert scores[-1] == pytest.approx(top, abs=1e-5)
@@ -177,7 +178,10 @@ def test_a_long_answer_may_still_win(byte_tokenizer: Tokenizer) -> None:
         return {"": {"a": 0.3, "b": 0.1, END: 0.6}, "a": {END: 1.0}}.get(text, {"b": 1.0})
 
     search = Search(byte_tokenizer, model)
-    assert [one.text for one in search.run(SamplingParams(beams=2, n=2, max_tokens=10))] == ["b" * 10, ""]
+    assert [one.text for one in search.run(SamplingParams(beams=2, n=2, max_tokens=10, length_penalty=1.0))] == [
+        "b" * 10,
+        "",
+    ]
 
 
 def test_a_stop_text_ends_a_hypothesis(byte_tokenizer: Tokenizer) -> None:

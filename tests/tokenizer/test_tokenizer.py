@@ -1,6 +1,8 @@
 """The tokenizer against the facts of the original, and against the original's own way of doing it."""
 
+import copy
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -132,6 +134,13 @@ def test_special_text_is_plain_text_by_default(official):
     text = f"a{END_OF_TEXT}<|extratoken_15|>b"
     assert {50256, 50271}.isdisjoint(official.encode(text))
     assert official.encode(text, special=True) == [64, 50256, 50271, 65]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda vocabulary: pickle.loads(pickle.dumps(vocabulary))])
+def test_copies_keep_special_text_plain(official, copied):
+    text = f"a{END_OF_TEXT}<|extratoken_15|>b"
+    assert copied(official).encode(text) == official.encode(text)
+    assert copied(official).encode(text, special=True) == [64, 50256, 50271, 65]
 
 
 def test_trained_layout(trained):

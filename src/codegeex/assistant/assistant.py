@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -65,7 +65,7 @@ class Request:
         language: of the answer, for highlighting; None where it is not known.
         head: text that the answer begins with, already in the prompt.
         make_rule: gives a stop rule for one sample.
-        truncated: whether the prompt lost its beginning.
+        truncated: whether the prompt was too long and lost its beginning (a suffix: its end).
     """
 
     prompt: list[int]
@@ -156,6 +156,8 @@ class Model:
         """
         if task not in get_args(Task):
             raise CodeGeeXError(f"unknown task {task!r}; known: {', '.join(get_args(Task))}.")
+        if not isinstance(text, str):
+            raise CodeGeeXError(f"{task} takes a text, not {type(text).__name__}.")
         if not text.strip() and not (task == "complete" and options.get("suffix")):
             wanted = {"generate": "the intent", "complete": "the code to complete"}.get(task, "the code")
             raise CodeGeeXError(f"{wanted} is empty: say what you want.")
@@ -164,18 +166,22 @@ class Model:
         room = (params or DEFAULTS).max_tokens
         if task == "translate":
             source, target = _language(options, "source"), _language(options, "target")
-            return self._request(prompts.translation(text, source, target), "", target, room=room)
+            return self._request(lambda code: prompts.translation(code, source, target), text, "", target, room)
         if task == "complete":
             language = _language(options, "language") if options.get("language") else None
             suffix = options.get("suffix") or ""
             if suffix:
-                return self._fill_request(prompts.completion(text, language), suffix, language, room)
-            return self._request(prompts.completion(text, language), text, language, room=room)
+                return self._fill_request(text, suffix, language, room)
+            return self._request(lambda prefix: prompts.completion(prefix, language), text, text, language, room)
         language = _language(options, "language")
         if task == "explain":
-            prompt, head = prompts.explanation(text, language)
-            return self._request(prompt, head, language, head=head, room=room)
-        return self._request(prompts.generation(text, language), "", language, room=room)
+            _, text, _ = self._fitted(
+                lambda code: prompts.explanation(code, language)[0], text, self._prompt_budget(room)
+            )
+            head = prompts.explanation(text, language)[1]
+            request = self._request(lambda code: prompts.explanation(code, language)[0], text, head, language, room)
+            return replace(request, head=head)
+        return self._request(lambda intent: prompts.generation(intent, language), text, "", language, room)
 
     def run(self, request: Request, params: SamplingParams) -> Generation:
         """Answer a request."""
@@ -205,10 +211,12 @@ class Model:
             if isinstance(event, Piece):
                 yield event.text
 
-    def _request(self, prompt: str, before: str, language: Language | None, *, head: str = "", room: int) -> Request:
-        """A request whose stop rule continues the code `before`."""
-        kept, truncated = self._fit(prompt, language, self._prompt_budget(room))
-        return Request(kept, language, head, lambda: block_rule(language, before) if language else None, truncated)
+    def _request(
+        self, build: Callable[[str], str], text: str, before: str, language: Language | None, room: int
+    ) -> Request:
+        """A request for the prompt that `build` makes of `text`, whose stop rule continues the code `before`."""
+        ids, _, truncated = self._fitted(build, text, self._prompt_budget(room))
+        return Request(ids, language, "", lambda: block_rule(language, before) if language else None, truncated)
 
     def _fill_request(self, prefix: str, suffix: str, language: Language | None, room: int) -> Request:
         """A fill-in-the-middle request; a long prefix loses its beginning and a long suffix its end."""
@@ -216,13 +224,33 @@ class Model:
         budget = self._prompt_budget(room) - overhead
         suffix_ids = self.tokenizer.encode(suffix)
         # The code before the cursor says more about what is missing: the suffix yields first, down to a quarter.
-        suffix_room = max(budget // 4, budget - len(self.tokenizer.encode(prefix)))
-        prefix_ids, truncated = self._fit(prefix, language, budget - min(len(suffix_ids), suffix_room))
-        if truncated:
-            prefix = self._whole_characters(prefix_ids)
+        prefix_length = len(self.tokenizer.encode(prompts.completion(prefix, language)))
+        suffix_room = max(budget // 4, budget - prefix_length)
+        prefix_room = budget - min(len(suffix_ids), suffix_room)
+        _, prefix, truncated = self._fitted(lambda text: prompts.completion(text, language), prefix, prefix_room)
         if len(suffix_ids) > suffix_room:
             suffix, truncated = self._whole_characters(suffix_ids[:suffix_room]), True
-        return Request(fim_prompt(self.tokenizer, prefix, suffix), language, "", lambda: None, truncated)
+        prompt = fim_prompt(self.tokenizer, prompts.completion(prefix, language), suffix)
+        return Request(prompt, language, "", lambda: None, truncated)
+
+    def _fitted(self, build: Callable[[str], str], text: str, budget: int) -> tuple[list[int], str, bool]:
+        """The prompt that `build` makes of `text` in at most `budget` ids.
+
+        What is too long is cut from the beginning of the text, so that the prompt's own words stay whole; where these
+        alone are too long, from the beginning of the prompt.
+
+        Returns:
+            The ids, what is left of the text, and whether anything was cut.
+        """
+        ids, text_ids = self.tokenizer.encode(build(text)), self.tokenizer.encode(text)
+        truncated = len(ids) > budget
+        if truncated and len(self.tokenizer.encode(build(""))) >= budget:
+            return ids[-budget:], text, True
+        while len(ids) > budget and text_ids:
+            text_ids = text_ids[len(ids) - budget :]
+            text = self._whole_characters(text_ids)
+            ids = self.tokenizer.encode(build(text))
+        return ids[-budget:], text, truncated
 
     def _whole_characters(self, ids: Sequence[int]) -> str:
         """The text of `ids` without the characters that a cut left in pieces."""
@@ -232,17 +260,6 @@ class Model:
         """Ids that a prompt may have, so that at least a quarter of the context is left for the answer."""
         context = self.backend.config.max_position_embeddings
         return context - min(room, max(1, context // 4))
-
-    def _fit(self, prompt: str, language: Language | None, budget: int) -> tuple[list[int], bool]:
-        """The end of a prompt in at most `budget` ids, its language tag in front; and whether it lost anything."""
-        ids = self.tokenizer.encode(prompt)
-        if len(ids) <= budget:
-            return ids, False
-        tag = f"{language.tag}\n" if language else ""
-        head = self.tokenizer.encode(tag) if prompt.startswith(tag) else []
-        if len(head) >= budget:
-            head = []
-        return [*head, *ids[len(ids) - (budget - len(head)) :]], True
 
 
 _OPTIONS: dict[Task, tuple[str, ...]] = {
@@ -281,7 +298,8 @@ def load(path: str | Path | None = None, backend: BackendName = "numpy") -> Mode
 
     Args:
         path: a native model directory.
-        backend: "numpy" or "torch".
+        backend: "numpy" or "torch". On a busy machine the numpy one is much faster with one BLAS thread: set
+            OPENBLAS_NUM_THREADS=1 before numpy is imported, as the command line does.
 
     Raises:
         CodeGeeXError: no model or tokenizer there, or a damaged one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from codegeex.languages import Language
@@ -29,20 +30,20 @@ def translation(code: str, source: Language, target: Language) -> str:
 # A worked example shows the model what an explanation looks like: plain, then commented line by line.
 _INDENT_EXAMPLE = (
     "def mean(numbers):\n    total = sum(numbers)\n    return total / len(numbers)",
-    "{c} A function called mean, which takes a list of numbers\n"
+    "{A function called mean, which takes a list of numbers}\n"
     "def mean(numbers):\n"
-    "    {c} Add all the numbers up\n"
+    "    {Add all the numbers up}\n"
     "    total = sum(numbers)\n"
-    "    {c} Divide by how many there are, and give that back\n"
+    "    {Divide by how many there are, and give that back}\n"
     "    return total / len(numbers)",
 )
 _BRACES_EXAMPLE = (
     "double half(double x) {\n    double result = x / 2;\n    return result;\n}",
-    "{c} A function called half, which takes a number x\n"
+    "{A function called half, which takes a number x}\n"
     "double half(double x) {\n"
-    "    {c} Divide x by two and keep that as result\n"
+    "    {Divide x by two and keep that as result}\n"
     "    double result = x / 2;\n"
-    "    {c} Give the result back\n"
+    "    {Give the result back}\n"
     "    return result;\n"
     "}",
 )
@@ -55,10 +56,13 @@ def explanation(code: str, language: Language) -> tuple[str, str]:
     Returns:
         The prompt, and its last line: the first line of the code, which the answer begins with.
     """
-    mark = language.line_comment or language.block_comment[0]
-    plain, commented = _INDENT_EXAMPLE if language.blocks == "indent" else _BRACES_EXAMPLE
+    plain, explained = _INDENT_EXAMPLE if language.blocks == "indent" else _BRACES_EXAMPLE
+    commented = re.sub(r"{(.*)}$", lambda words: language.comment(words[1]), explained, flags=re.MULTILINE)
     heading = language.comment(_HEADING)
-    code = code.strip("\n")
+    lines = code.splitlines()
+    while lines and not lines[0].strip():
+        del lines[0]
+    code = "\n".join(lines).rstrip()
     first_line = code.partition("\n")[0]
-    head = f"{language.tag}\n{plain}\n\n{heading}\n{commented.replace('{c}', mark)}\n\n"
+    head = f"{language.tag}\n{plain}\n\n{heading}\n{commented}\n\n"
     return f"{head}{code}\n\n{heading}\n{first_line}\n", f"{first_line}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def write_model(
     directory: str | Path,
     source: TensorSource,
     tokenizer: Tokenizer | None = None,
-    card: str = "",
+    extras: Mapping[str, str] = MappingProxyType({}),
     progress: Callable[[int, int], None] = lambda done, total: None,
     max_file_bytes: int = MAX_FILE_BYTES,
 ) -> None:
@@ -38,7 +39,7 @@ def write_model(
         directory: where; must not exist, or be empty.
         source: the tensors. At most one of them is in memory at a time.
         tokenizer: saved beside them when given.
-        card: text of README.md, the model card.
+        extras: further text files by name, for example the model card as README.md.
         progress: called with bytes written and bytes in total.
         max_file_bytes: a file grows to about this size before the next one begins.
 
@@ -68,8 +69,8 @@ def write_model(
         (partial / "config.json").write_text(config)
         if tokenizer is not None:
             tokenizer.save(partial)
-        if card:
-            (partial / "README.md").write_text(card)
+        for name, text in extras.items():
+            (partial / name).write_text(text, encoding="utf-8")
 
 
 def _split(specs: Mapping[str, TensorSpec], max_file_bytes: int) -> list[list[str]]:

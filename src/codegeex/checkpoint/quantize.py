@@ -34,7 +34,7 @@ def quantize(weight: NDArray[Any], dtype: str = "F32") -> tuple[NDArray[np.int8]
         int8 [out, in] and float32 scales [out]; a row of zeros has scale 0.
 
     Raises:
-        CodeGeeXError: the matrix holds an infinity or NaN.
+        ValueError: the matrix holds an infinity or NaN.
     """
     quantized = np.empty(weight.shape, dtype=np.int8)
     scales = np.empty(weight.shape[0], dtype=np.float32)
@@ -43,7 +43,7 @@ def quantize(weight: NDArray[Any], dtype: str = "F32") -> tuple[NDArray[np.int8]
         part = as_float32(weight[rows], dtype)
         scale = np.maximum(part.max(axis=1), -part.min(axis=1)) / np.float32(LEVELS)
         if not np.isfinite(scale).all():
-            raise CodeGeeXError("holds values that are not finite")
+            raise ValueError("holds values that are not finite")
         scales[rows] = scale
         scaled = part / np.where(scale > 0, scale, 1)[:, None]
         # Division can round a row's maximum up past the last level.
@@ -86,8 +86,8 @@ class Int8Source:
         matrix = name.removesuffix(".scale") + ".weight" if name.endswith(".scale") else name
         try:
             quantized, scales = quantize(self._source.read(matrix), self._source.specs[matrix].dtype)
-        except CodeGeeXError as error:
-            raise CodeGeeXError(f"tensor {matrix} {error}") if str(error).startswith("holds") else error from None
+        except ValueError as error:
+            raise CodeGeeXError(f"tensor {matrix} {error}.") from None
         if name.endswith(".scale"):
             return scales
         self._scales[scale_name(matrix)] = scales

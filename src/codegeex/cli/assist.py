@@ -29,7 +29,7 @@ TopP = Annotated[
     float | None, typer.Option(help="Draw from the likeliest tokens up to this probability.  [default: 0.95]")
 ]
 Beams = Annotated[int | None, typer.Option(help="Width of beam search; 1 for none.  [default: 1]")]
-LengthPenalty = Annotated[float | None, typer.Option(help="Beams are ranked by log p / length ^ this.  [default: 1.0]")]
+LengthPenalty = Annotated[float | None, typer.Option(help="Beams are ranked by log p / length ^ this.  [default: 0]")]
 Greedy = Annotated[bool, typer.Option("--greedy", help="Always take the likeliest token.")]
 Samples = Annotated[int | None, typer.Option("--n", "-n", help="How many answers.  [default: 1]")]
 Seed = Annotated[int | None, typer.Option(help="Makes the answer reproducible.")]
@@ -62,6 +62,8 @@ def _answerer(
 
     if greedy and temperature:
         raise CodeGeeXError("--greedy and --temperature contradict each other; leave one out.")
+    if beams is not None and beams > 1 and any((temperature, top_k, top_p, seed is not None)):
+        raise CodeGeeXError("beam search draws nothing: leave out --temperature, --top-k, --top-p and --seed.")
     params = sampling_params(
         temperature=0.0 if greedy else temperature,
         top_k=top_k,
@@ -177,7 +179,8 @@ def _answer(
     if request.truncated:
         limit = model.backend.config.max_position_embeddings
         print(
-            f"note: the prompt is longer than this model's context of {limit} tokens; its beginning was left out.",
+            f"note: the prompt is longer than this model's context of {limit} tokens allows; its beginning was left out"
+            + (", or the end of the suffix." if options.get("suffix") else "."),
             file=sys.stderr,
         )
     if as_json:

@@ -15,15 +15,8 @@ import typer
 _EXTRAS = {
     "train": ("torch", "pyyaml", "matplotlib"),
 }
-# The commands that HumanEval-X programs in each language need.
-_TOOLCHAINS = {
-    "python": "python3",
-    "cpp": "g++",
-    "java": "javac",
-    "javascript": "node",
-    "go": "go",
-    "rust": "rustc",
-}
+# What compiles or runs programs in each language of HumanEval-X.
+_COMMANDS = {"python": "python3", "cpp": "g++", "java": "javac", "javascript": "node", "go": "go", "rust": "rustc"}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
@@ -40,7 +33,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 def examine() -> dict[str, Any]:
     """Everything the doctor says, as plain data."""
-    from codegeex import __version__
+    from codegeex import __version__, languages
 
     return {
         "codegeex": __version__,
@@ -48,7 +41,9 @@ def examine() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB memory",
         "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
         "accelerator": _accelerator(),
-        "toolchains": {language: shutil.which(command) is not None for language, command in _TOOLCHAINS.items()},
+        "toolchains": {
+            language.key: shutil.which(_COMMANDS[language.key]) is not None for language in languages.EXECUTABLE
+        },
         "model": _try_model(),
     }
 

@@ -78,6 +78,9 @@ def _run(arguments: list[str] | None) -> int:
         # The reader has gone (codegeex ... | head); Python would complain once more when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}.", 1)
     except MemoryError:
         return _fail("not enough memory.", 1)
 

@@ -86,13 +86,18 @@ def tokenizer_train(
     files: Annotated[list[Path], typer.Argument(help="Text files to learn from.")],
     output: Annotated[Path, typer.Option(help="Directory to write tokenizer.json into.")],
     vocab_size: Annotated[int, typer.Option(help="Number of ids, special tokens included.")] = 8192,
+    as_json: Json = False,
 ) -> None:
     """Train a vocabulary with the CodeGeeX scheme."""
     from codegeex import tokenizer
 
-    vocabulary = tokenizer.train((_read(file) for file in files), vocab_size)
+    texts = [_read(file) for file in files]
+    if not any(text.strip() for text in texts):
+        raise CodeGeeXError("the files hold no text to learn from.")
+    vocabulary = tokenizer.train(texts, vocab_size)
     output.mkdir(parents=True, exist_ok=True)
-    print(f"{vocabulary.save(output)}: {len(vocabulary)} ids")
+    path = vocabulary.save(output)
+    print(json.dumps({"output": str(path), "ids": len(vocabulary)}) if as_json else f"{path}: {len(vocabulary)} ids")
 
 
 @tokenizer_app.command(name="encode")

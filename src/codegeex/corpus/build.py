@@ -48,8 +48,8 @@ def build(
         settings: vocabulary, window and rates.
 
     Returns:
-        `stages` (name, kept, dropped by reason, seconds) and `languages` (files, characters, pairs); also written to
-        `output`/report.json.
+        `stages` (name, kept, dropped by reason, seconds), `languages` (files, characters and pairs in training) and
+        `benchmarks` (whose overlaps were dropped); also written to `output`/report.json.
     """
     settings = settings or Settings()
     sources = load(recipe)
@@ -79,7 +79,11 @@ def build(
         held_out = frozenset(source.name for source in sources if source.validation)
         write_dataset(partial, documents, found, held_out, settings)
         stage("write", len(documents) + len(found), Counter())
-        result = {"stages": stages, "languages": _by_language(documents, found)}
+        result = {
+            "stages": stages,
+            "languages": _by_language(documents, found, held_out),
+            "benchmarks": ["HumanEval-X"] if problems else [],
+        }
         (partial / "report.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
 
@@ -176,14 +180,17 @@ def _key(text: str) -> bytes:
     return hashlib.sha256("".join(text.split()).encode()).digest()
 
 
-def _by_language(documents: Sequence[Document], found: Sequence[tuple[Document, Pair]]) -> dict[str, Report]:
-    languages = sorted({document.language for document in documents})
-    counted = Counter(document.language for document, _ in found)
+def _by_language(
+    documents: Sequence[Document], found: Sequence[tuple[Document, Pair]], held_out: frozenset[str]
+) -> dict[str, Report]:
+    """What training sees of each language."""
+    files = [document for document in documents if document.source not in held_out]
+    pairs_of = Counter(document.language for document, _ in found if document.source not in held_out)
     return {
         language: {
-            "files": sum(document.language == language for document in documents),
-            "characters": sum(len(document.text) for document in documents if document.language == language),
-            "pairs": counted[language],
+            "files": sum(document.language == language for document in files),
+            "characters": sum(len(document.text) for document in files if document.language == language),
+            "pairs": pairs_of[language],
         }
-        for language in languages
+        for language in sorted({document.language for document in files})
     }

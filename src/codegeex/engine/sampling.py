@@ -11,6 +11,9 @@ from codegeex.errors import CodeGeeXError
 
 Probabilities = NDArray[np.float64]
 
+MAX_LENGTH_PENALTY = 10
+"""Beyond any use, and 2,048 ** 10 is still far from the largest float."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
@@ -25,7 +28,7 @@ class SamplingParams:
         seed: makes sampling reproducible, and sample i independent of how many others there are; None for a fresh one.
         stop: texts before which generation ends.
         beams: width of beam search; 1 for none.
-        length_penalty: beam hypotheses are ranked by Σ log p / length ** length_penalty.
+        length_penalty: beam hypotheses are ranked by Σ log p / length ** length_penalty; 0 as in the original.
     """
 
     temperature: float = 1.0
@@ -36,9 +39,12 @@ class SamplingParams:
     seed: int | None = None
     stop: tuple[str, ...] = field(default=())
     beams: int = 1
-    length_penalty: float = 1.0
+    length_penalty: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("top_k", "max_tokens", "n", "beams", "seed"):
+            if type(getattr(self, name)) is not int and (name, self.seed) != ("seed", None):
+                raise CodeGeeXError(f"{name.replace('_', '-')} must be a whole number, not {getattr(self, name)!r}.")
         # Written so that NaN fails too.
         if not 0 <= self.temperature < float("inf"):
             raise CodeGeeXError(f"temperature must be 0 (greedy) or above, not {self.temperature}.")
@@ -53,11 +59,13 @@ class SamplingParams:
             raise CodeGeeXError(f"beam search with {self.beams} beams cannot give {self.n} answers.")
         if self.seed is not None and self.seed < 0:
             raise CodeGeeXError(f"seed must be 0 or above, not {self.seed}.")
-        if not abs(self.length_penalty) < float("inf"):
-            raise CodeGeeXError(f"length-penalty must be a finite number, not {self.length_penalty}.")
+        if not abs(self.length_penalty) <= MAX_LENGTH_PENALTY:
+            raise CodeGeeXError(
+                f"length-penalty must be from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}, not {self.length_penalty}."
+            )
         if isinstance(self.stop, str):  # whose characters would each stop
             raise CodeGeeXError(f"stop must be several texts, not one: write ({self.stop!r},).")
-        if any(not text for text in self.stop):
+        if any(not isinstance(text, str) or not text for text in self.stop):
             raise CodeGeeXError("a stop text must not be empty.")
 
     @property

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
@@ -26,6 +27,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from codegeex.config import read_json
 from codegeex.errors import CodeGeeXError
+from codegeex.files import write_text
 
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE, FIM_PAD = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>"
@@ -62,6 +64,10 @@ class Tokenizer:
         if END_OF_TEXT not in self.special_ids:
             raise CodeGeeXError(f"this tokenizer has no {END_OF_TEXT} token, so it is not a codegeex tokenizer.")
         self.end_of_text: int = self.special_ids[END_OF_TEXT]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The library forgets `encode_special_tokens` in a copy, and with it the safety of plain text.
+        return _restore, (self.backend.to_str(), self.special_ids)
 
     def __len__(self) -> int:
         """Number of ids; rows of an embedding table from here on are padding."""
@@ -107,7 +113,7 @@ class Tokenizer:
         try:
             return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
         except (UnicodeEncodeError, TypeError):
-            raise CodeGeeXError(_NOT_UTF8) from None
+            raise CodeGeeXError(_NOT_TEXT) from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; special tokens give their spelling, and bytes that are not UTF-8 give U+FFFD.
@@ -128,16 +134,14 @@ class Tokenizer:
     def save(self, directory: str | Path) -> Path:
         """Write `tokenizer.json` into `directory`, which exists; returns its path."""
         path = Path(directory) / "tokenizer.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(self.backend.to_str(pretty=False), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, self.backend.to_str(pretty=False))
         return path
 
     def _encode_plain(self, text: str) -> list[int]:
         try:
             return self.backend.encode(text, add_special_tokens=False).ids
         except (UnicodeEncodeError, TypeError):  # the library calls a str with lone surrogates no str
-            raise CodeGeeXError(_NOT_UTF8) from None
+            raise CodeGeeXError(_NOT_TEXT) from None
 
     @cached_property
     def _special_pattern(self) -> re.Pattern[str]:
@@ -160,7 +164,12 @@ class Tokenizer:
         return table
 
 
-_NOT_UTF8 = "the text is not valid Unicode (it holds lone surrogates), so it cannot be encoded."
+_NOT_TEXT = "only text can be encoded: a str without lone surrogates."
+
+
+def _restore(backend: str, special_ids: dict[str, int]) -> Tokenizer:
+    """A pickled tokenizer."""
+    return Tokenizer(Backend.from_str(backend), special_ids)
 
 
 def _byte_alphabet() -> dict[int, str]:
@@ -213,7 +222,11 @@ def _load_official(directory: Path) -> Tokenizer:
     if not isinstance(vocabulary, dict) or END_OF_TEXT not in vocabulary:
         raise CodeGeeXError(f"{directory / 'vocab.json'} is not GPT-2's vocabulary: {END_OF_TEXT} missing.")
     merges = []
-    for line in (directory / "merges.txt").read_text(encoding="utf-8").splitlines():
+    try:
+        lines = (directory / "merges.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise CodeGeeXError(f"{directory / 'merges.txt'} cannot be read as UTF-8 text.") from None
+    for line in lines:
         if line and not line.startswith("#version"):
             left, _, right = line.partition(" ")
             merges.append((left, right))

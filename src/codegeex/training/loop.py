@@ -15,6 +15,7 @@ import torch
 from codegeex import tokenizer
 from codegeex.checkpoint import write_model
 from codegeex.errors import CodeGeeXError, WorkFailed
+from codegeex.files import atomic_directory
 from codegeex.model.loader import ModuleSource
 from codegeex.model.loss import cross_entropy
 from codegeex.model.transformer import CodeGeeX
@@ -40,6 +41,9 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     output = Path(recipe.output)
     if output.exists():
         raise CodeGeeXError(f"{output} exists already; choose another output or remove it first.")
+    with atomic_directory(output):  # an output that cannot be written is found now, not after the last step
+        pass
+    output.rmdir()
     vocabulary = tokenizer.load(recipe.data.tokenizer)
     config = recipe.model
     if len(vocabulary) > config.vocab_size:
@@ -88,9 +92,9 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
         )
     final = validate(model, validation, recipe, vocabulary.end_of_text)
     log({"step": recipe.schedule.steps, "validation": final})
-    # Half precision, as the released weights: training goes on from checkpoints, not from a model directory.
-    write_model(output, ModuleSource(model, "F16"), vocabulary)
-    (output / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    metrics = "".join(json.dumps(record) + "\n" for record in records)
+    # Half precision, as the released weights.
+    write_model(output, ModuleSource(model, "F16"), vocabulary, {"metrics.jsonl": metrics})
     return output
 
 

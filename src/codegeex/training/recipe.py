@@ -173,6 +173,11 @@ def _check(recipe: Recipe, source: str) -> None:
     for key, value in positive.items():
         if value < 1:
             raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
+    for name, rate in dataclasses.asdict(recipe.optimizer).items():
+        if not 0 <= rate < float("inf"):
+            raise CodeGeeXError(f"{source}: optimizer.{name} must be 0 or above, not {rate}.")
+    if recipe.schedule.warmup < 0 or not 0 <= recipe.schedule.decay <= 1:
+        raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above and schedule.decay from 0 to 1.")
     if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
     longest = recipe.model.max_position_embeddings
