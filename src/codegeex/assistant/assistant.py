@@ -175,12 +175,10 @@ class Model:
             return self._request(lambda prefix: prompts.completion(prefix, language), text, text, language, room)
         language = _language(options, "language")
         if task == "explain":
-            _, text, _ = self._fitted(
-                lambda code: prompts.explanation(code, language)[0], text, self._prompt_budget(room)
-            )
-            head = prompts.explanation(text, language)[1]
-            request = self._request(lambda code: prompts.explanation(code, language)[0], text, head, language, room)
-            return replace(request, head=head)
+            budget = self._prompt_budget(room)
+            ids, text, truncated = self._fitted(lambda code: prompts.explanation(code, language)[0], text, budget)
+            _, head = prompts.explanation(text, language)
+            return Request(ids, language, head, _rule_after(head, language), truncated)
         return self._request(lambda intent: prompts.generation(intent, language), text, "", language, room)
 
     def run(self, request: Request, params: SamplingParams) -> Generation:
@@ -216,7 +214,7 @@ class Model:
     ) -> Request:
         """A request for the prompt that `build` makes of `text`, whose stop rule continues the code `before`."""
         ids, _, truncated = self._fitted(build, text, self._prompt_budget(room))
-        return Request(ids, language, "", lambda: block_rule(language, before) if language else None, truncated)
+        return Request(ids, language, "", _rule_after(before, language), truncated)
 
     def _fill_request(self, prefix: str, suffix: str, language: Language | None, room: int) -> Request:
         """A fill-in-the-middle request; a long prefix loses its beginning and a long suffix its end."""
@@ -269,6 +267,11 @@ _OPTIONS: dict[Task, tuple[str, ...]] = {
     "explain": ("language",),
 }
 """What a task takes besides its text and the sampling arguments."""
+
+
+def _rule_after(before: str, language: Language | None) -> RuleFactory:
+    """Gives rules that end the block which the code `before` leaves open or a text after it begins."""
+    return lambda: block_rule(language, before) if language else None
 
 
 def _language(options: Mapping[str, Any], name: str) -> Language:

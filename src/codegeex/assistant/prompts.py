@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 from typing import Literal
 
 from codegeex.languages import Language
@@ -59,10 +60,7 @@ def explanation(code: str, language: Language) -> tuple[str, str]:
     plain, explained = _INDENT_EXAMPLE if language.blocks == "indent" else _BRACES_EXAMPLE
     commented = re.sub(r"{(.*)}$", lambda words: language.comment(words[1]), explained, flags=re.MULTILINE)
     heading = language.comment(_HEADING)
-    lines = code.splitlines()
-    while lines and not lines[0].strip():
-        del lines[0]
-    code = "\n".join(lines).rstrip()
+    code = "\n".join(dropwhile(lambda line: not line.strip(), code.splitlines())).rstrip()
     first_line = code.partition("\n")[0]
     head = f"{language.tag}\n{plain}\n\n{heading}\n{commented}\n\n"
     return f"{head}{code}\n\n{heading}\n{first_line}\n", f"{first_line}\n"

@@ -42,9 +42,11 @@ class SamplingParams:
     length_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "max_tokens", "n", "beams", "seed"):
-            if type(getattr(self, name)) is not int and (name, self.seed) != ("seed", None):
-                raise CodeGeeXError(f"{name.replace('_', '-')} must be a whole number, not {getattr(self, name)!r}.")
+        counts = {"max-tokens": self.max_tokens, "n": self.n, "beams": self.beams}
+        seed = 0 if self.seed is None else self.seed
+        for name, value in ({"top-k": self.top_k, "seed": seed} | counts).items():
+            if type(value) is not int:
+                raise CodeGeeXError(f"{name} must be a whole number, not {value!r}.")
         # Written so that NaN fails too.
         if not 0 <= self.temperature < float("inf"):
             raise CodeGeeXError(f"temperature must be 0 (greedy) or above, not {self.temperature}.")
@@ -52,13 +54,13 @@ class SamplingParams:
             raise CodeGeeXError(f"top-p must be above 0 and at most 1, not {self.top_p}.")
         if self.top_k < 0:
             raise CodeGeeXError(f"top-k must be 0 (off) or above, not {self.top_k}.")
-        for name, value in (("max-tokens", self.max_tokens), ("n", self.n), ("beams", self.beams)):
+        for name, value in counts.items():
             if value < 1:
                 raise CodeGeeXError(f"{name} must be at least 1, not {value}.")
         if self.beams > 1 and self.n > self.beams:
             raise CodeGeeXError(f"beam search with {self.beams} beams cannot give {self.n} answers.")
-        if self.seed is not None and self.seed < 0:
-            raise CodeGeeXError(f"seed must be 0 or above, not {self.seed}.")
+        if seed < 0:
+            raise CodeGeeXError(f"seed must be 0 or above, not {seed}.")
         if not abs(self.length_penalty) <= MAX_LENGTH_PENALTY:
             raise CodeGeeXError(
                 f"length-penalty must be from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}, not {self.length_penalty}."

@@ -41,9 +41,6 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     output = Path(recipe.output)
     if output.exists():
         raise CodeGeeXError(f"{output} exists already; choose another output or remove it first.")
-    with atomic_directory(output):  # an output that cannot be written is found now, not after the last step
-        pass
-    output.rmdir()
     vocabulary = tokenizer.load(recipe.data.tokenizer)
     config = recipe.model
     if len(vocabulary) > config.vocab_size:
@@ -51,6 +48,9 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     streams = [_open(stream.shards, recipe, vocabulary) for stream in recipe.data.streams]
     validation = _validation_sets(recipe, vocabulary)
     mixture = Mixture(recipe, streams)
+    with atomic_directory(output):  # an output that cannot be written is found now, not after the last step
+        pass
+    output.rmdir()
 
     torch.manual_seed(recipe.seed)
     model = CodeGeeX(config).initialize()
