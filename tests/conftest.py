@@ -18,6 +18,7 @@ from codegeex.tokenizer import Tokenizer, train
 from codegeex.tokenizer.train import MIN_SIZE
 
 if TYPE_CHECKING:
+    from codegeex.engine.native_backend import NativeBackend
     from codegeex.engine.numpy_backend import NumpyBackend
     from codegeex.engine.torch_backend import TorchBackend
     from codegeex.model import CodeGeeX
@@ -93,6 +94,14 @@ def numpy_backend(tiny_directory: Path) -> NumpyBackend:
     from codegeex.engine.numpy_backend import NumpyBackend
 
     return NumpyBackend(NativeSource(tiny_directory))
+
+
+@pytest.fixture
+def native_backend(tiny_directory: Path) -> NativeBackend:
+    from codegeex.checkpoint import NativeSource
+    from codegeex.engine.native_backend import NativeBackend
+
+    return NativeBackend(NativeSource(tiny_directory), threads=2)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from codegeex.engine import Backend, make_backend
 from codegeex.engine.numpy_backend import FIRST_CAPACITY, NumpyBackend
 from codegeex.errors import CodeGeeXError
 
-NAMES = ("numpy", "torch")
+NAMES = ("native", "numpy", "torch")
 LENGTHS = (1, 7, 3, 20)
 
 
@@ -73,7 +74,7 @@ def test_a_batch_equals_its_members(backend: Backend) -> None:
     twins = [backend.prefill(random_ids(length))[0] for length in LENGTHS]
     for seed in (1, 2, 3):
         ids = random_ids(len(LENGTHS), seed)
-        alone = [backend.decode([handle], [token])[0] for handle, token in zip(twins, ids, strict=True)]
+        alone = [backend.decode([handle], [token])[0].copy() for handle, token in zip(twins, ids, strict=True)]
         assert_close(backend.decode(handles, ids), np.stack(alone))
 
 
@@ -143,7 +144,7 @@ def test_int8_weights_give_nearly_the_same_logits(tiny_directory: Path, tmp_path
     write_model(tmp_path / "int8", Int8Source(source))
     ids = random_ids(10)
     exact = NumpyBackend(source).prefill(ids)[1]
-    coarse = make_backend(tmp_path / "int8").prefill(ids)[1]
+    coarse = make_backend(tmp_path / "int8", "numpy").prefill(ids)[1]
     error = np.linalg.norm(coarse - exact) / np.linalg.norm(exact)
     assert 0 < error < 0.05
     assert_close(coarse, TorchBackend(load(tmp_path / "int8")).prefill(ids)[1])
@@ -151,7 +152,17 @@ def test_int8_weights_give_nearly_the_same_logits(tiny_directory: Path, tmp_path
 
 def test_make_backend(tiny_directory: Path, tmp_path: Path) -> None:
     assert [make_backend(tiny_directory, name).name for name in NAMES] == list(NAMES)
-    with pytest.raises(CodeGeeXError, match="unknown backend 'cuda'; known: numpy, torch"):
+    assert make_backend(tiny_directory).name == "native"
+    with pytest.raises(CodeGeeXError, match="unknown backend 'cuda'; known: auto, native, numpy, torch"):
         make_backend(tiny_directory, "cuda")  # type: ignore[arg-type]
     with pytest.raises(CodeGeeXError, match="no model directory"):
         make_backend(tmp_path / "nowhere")
+
+
+def test_without_the_extension_there_is_a_clear_message(tiny_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "codegeex.engine.native_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "codegeex._native", None)  # what import then raises names this module
+    with pytest.warns(UserWarning, match="install a compiler .* and codegeex again"):
+        assert make_backend(tiny_directory).name == "numpy"
+    with pytest.raises(CodeGeeXError, match=r"without its C\+\+ engine"):
+        make_backend(tiny_directory, "native")

@@ -296,13 +296,13 @@ def sampling_params(**changes: Any) -> SamplingParams:
         raise CodeGeeXError(f"impossible sampling arguments: {error}.") from None
 
 
-def load(path: str | Path | None = None, backend: BackendName = "numpy") -> Model:
+def load(path: str | Path | None = None, backend: BackendName = "auto") -> Model:
     """The embedded model, or the one of a model directory.
 
     Args:
         path: a native model directory.
-        backend: "numpy" or "torch". On a busy machine the numpy one is much faster with one BLAS thread: set
-            OPENBLAS_NUM_THREADS=1 before numpy is imported, as the command line does.
+        backend: "native" (int8 in C++; a float model is quantised as it loads), "torch" (full precision, accelerators),
+            "numpy" (full precision, slow, always there), or "auto" for native where it was compiled, else numpy.
 
     Raises:
         CodeGeeXError: no model or tokenizer there, or a damaged one.

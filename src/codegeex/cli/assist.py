@@ -36,7 +36,7 @@ Seed = Annotated[int | None, typer.Option(help="Makes the answer reproducible.")
 MaxTokens = Annotated[int | None, typer.Option(help="Longest answer, in tokens.  [default: 256]")]
 Stop = Annotated[list[str] | None, typer.Option(help="End before this text; may be given again.")]
 ModelPath = Annotated[Path | None, typer.Option("--model", help="Model directory.  [default: the one that ships]")]
-BackendOption = Annotated[str, typer.Option(help="What runs the model: numpy or torch.")]
+BackendOption = Annotated[str, typer.Option(help="What runs the model: native, torch or numpy; auto is native.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Lang = Annotated[str, typer.Option("--lang", "-l", help="Language, for example python, cpp, java, javascript, go.")]
 FileLang = Annotated[str | None, typer.Option("--lang", "-l", help="Language; otherwise told from the file's name.")]
@@ -54,7 +54,7 @@ def _answerer(
     max_tokens: MaxTokens = None,
     stop: Stop = None,
     model: ModelPath = None,
-    backend: BackendOption = "numpy",
+    backend: BackendOption = "auto",
     as_json: Json = False,
 ) -> Answer:
     """The options that all four verbs share, as a function that answers a task the way they say."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,10 @@ class Backend(Protocol):
         """Open a sequence with at least one token; returns it and the logits [V] of the next token."""
 
     def decode(self, sequences: Sequence[Handle], ids: Sequence[int]) -> NDArray[np.float32]:
-        """Append one token to each of several sequences; returns the logits [B, V] of their next tokens."""
+        """Append one token to each of several sequences; returns the logits [B, V] of their next tokens.
+
+        Logits are valid until the next call that computes.
+        """
 
     def fork(self, sequence: Handle) -> Handle:
         """A new sequence with the same tokens."""
@@ -37,18 +41,32 @@ class Backend(Protocol):
         """Forget a sequence."""
 
 
-BackendName = Literal["numpy", "torch"]
+BackendName = Literal["auto", "native", "numpy", "torch"]
 
 
-def make_backend(directory: str | Path, name: BackendName = "numpy") -> Backend:
+def make_backend(directory: str | Path, name: BackendName = "auto") -> Backend:
     """The model of a native directory on the backend called `name`.
 
+    "auto" is the native one; where codegeex was built without a C++ compiler, the numpy one and a warning.
+
     Raises:
-        CodeGeeXError: no model there, an unknown backend, or one whose library is not installed.
+        CodeGeeXError: no model there, an unknown backend, or one that is not installed.
     """
     from codegeex.checkpoint import NativeSource
     from codegeex.errors import CodeGeeXError
 
+    if name in ("auto", "native"):
+        try:
+            from codegeex.engine.native_backend import NativeBackend
+        except ImportError as error:
+            if error.name != "codegeex._native":
+                raise
+            if name == "native":
+                raise CodeGeeXError(f"{_NOT_COMPILED}, or choose the torch or numpy backend.") from None
+            warnings.warn(f"{_NOT_COMPILED}. Until then the slower numpy backend does the work.", stacklevel=2)
+            name = "numpy"
+        else:
+            return NativeBackend(NativeSource(directory))
     if name == "numpy":
         from codegeex.engine.numpy_backend import NumpyBackend
 
@@ -61,4 +79,9 @@ def make_backend(directory: str | Path, name: BackendName = "numpy") -> Backend:
                 raise
             raise CodeGeeXError("the torch backend needs PyTorch: pip install 'codegeex[train]'.") from None
         return TorchBackend.load(directory)
-    raise CodeGeeXError(f"unknown backend {name!r}; known: numpy, torch.")
+    raise CodeGeeXError(f"unknown backend {name!r}; known: {', '.join(get_args(BackendName))}.")
+
+
+_NOT_COMPILED = (
+    "codegeex was installed without its C++ engine; install a compiler (GCC 11 or Clang 14) and codegeex again"
+)

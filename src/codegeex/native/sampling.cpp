@@ -1,0 +1,101 @@
+#include "sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace codegeex {
+namespace {
+
+constexpr int kBlock = 1024;
+
+int first_of(const float* values, int count, float value) {
+  return int(std::find(values, values + count, value) - values);
+}
+
+// The token that `target` points at in the running sum of all weights.
+int draw_from_all(const std::vector<float>& weights, const std::vector<double>& blocks, double target) {
+  std::size_t block = 0;
+  while (block + 1 < blocks.size() && target >= blocks[block]) target -= blocks[block++];
+  const std::size_t begin = block * kBlock, end = std::min(weights.size(), begin + kBlock);
+  std::size_t last = begin;
+  for (std::size_t token = begin; token < end; token++) {
+    if (weights[token] == 0) continue;
+    last = token;
+    target -= double(weights[token]);
+    if (target < 0) break;
+  }
+  return int(last);
+}
+
+// The tokens that stay after top-k and top-p, most likely first. The likeliest has weight 1, so looking only at weights
+// above a falling threshold finds them without sorting the vocabulary.
+std::vector<int> keep(const std::vector<float>& weights, double total, const Sampling& sampling) {
+  std::vector<int> kept;
+  for (float threshold = 0.01f;; threshold = threshold > 1e-30f ? threshold * threshold : 0.0f) {
+    kept.clear();
+    double mass = 0;
+    for (std::size_t token = 0; token < weights.size(); token++)
+      if (weights[token] > 0 && weights[token] >= threshold) kept.push_back(int(token)), mass += double(weights[token]);
+    const bool enough_k = sampling.top_k == 0 || int(kept.size()) >= sampling.top_k;
+    const bool enough_p = sampling.top_k > 0 || mass > double(sampling.top_p) * total;
+    if (threshold == 0 || (enough_k && enough_p)) break;
+  }
+  std::sort(kept.begin(), kept.end(), [&](int a, int b) {
+    const float left = weights[std::size_t(a)], right = weights[std::size_t(b)];
+    return left != right ? left > right : a < b;
+  });
+  const auto weight = [&](std::size_t place) { return double(weights[std::size_t(kept[place])]); };
+  if (sampling.top_k > 0 && std::size_t(sampling.top_k) < kept.size()) {
+    auto end = std::size_t(sampling.top_k);
+    while (end < kept.size() && weight(end) == weight(end - 1)) end++;  // equals of the last one stay
+    kept.resize(end);
+  }
+  if (sampling.top_k > 0) {
+    total = 0;
+    for (std::size_t place = 0; place < kept.size(); place++) total += weight(place);
+  }
+  if (sampling.top_p < 1) {
+    double before = 0;
+    std::size_t end = 0;
+    // The token that crosses the line stays.
+    while (end < kept.size() && before <= double(sampling.top_p) * total) before += weight(end++);
+    kept.resize(end);
+  }
+  return kept;
+}
+
+}  // namespace
+
+Choice choose(const Kernels& kernels, const float* logits, int count, const Sampling& sampling, double uniform) {
+  const float top = kernels.maximum(logits, count);
+  const double log_total = std::log(kernels.exp_sum(logits, count, top, 1.0f, nullptr));
+  const auto choice = [&](int token) { return Choice{token, double(logits[token] - top) - log_total}; };
+  if (sampling.temperature == 0) return choice(first_of(logits, count, top));
+
+  thread_local std::vector<float> weights;
+  thread_local std::vector<double> blocks;
+  weights.resize(std::size_t(count));
+  blocks.clear();
+  double total = 0;
+  const float factor = std::min(1 / sampling.temperature, 1e30f);  // of a temperature so small that it is greedy
+  for (int begin = 0; begin < count; begin += kBlock) {
+    const int length = std::min(kBlock, count - begin);
+    blocks.push_back(kernels.exp_sum(logits + begin, length, top, factor, weights.data() + begin));
+    total += blocks.back();
+  }
+  if (sampling.top_k == 0 && sampling.top_p >= 1) return choice(draw_from_all(weights, blocks, uniform * total));
+
+  std::vector<int> kept = keep(weights, total, sampling);
+  std::sort(kept.begin(), kept.end());
+  total = 0;
+  for (const int token : kept) total += double(weights[std::size_t(token)]);
+  double target = uniform * total;
+  for (const int token : kept) {
+    target -= double(weights[std::size_t(token)]);
+    if (target < 0) return choice(token);
+  }
+  return choice(kept.back());
+}
+
+}  // namespace codegeex
