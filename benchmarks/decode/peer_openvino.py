@@ -125,9 +125,7 @@ def write(path: Path, shape: Shape, kind: str) -> None:
         projected = ops.split(linear(norm(x, f"{block}.attn_norm"), f"{block}.attn_qkv"), ops.constant(2), 3)
         query, key, value = (heads(projected.output(part)) for part in range(3))
         key, value = remembered(key, f"{index}.key"), remembered(value, f"{index}.value")
-        attended = ops.transpose(
-            ops.scaled_dot_product_attention(query, key, value, mask), ops.constant([0, 2, 1, 3])
-        )
+        attended = ops.transpose(ops.scaled_dot_product_attention(query, key, value, mask), ops.constant([0, 2, 1, 3]))
         merged = ops.reshape(attended, ops.constant([0, 0, shape.hidden]), True)
         x = ops.add(x, linear(merged, f"{block}.attn_output"))
         raised = ops.gelu(linear(norm(x, f"{block}.ffn_norm"), f"{block}.ffn_up"), "tanh")
