@@ -25,20 +25,65 @@ class Backend(Protocol):
     name: str
     config: ModelConfig
 
-    def prefill(self, ids: Sequence[int]) -> tuple[Handle, NDArray[np.float32]]:
-        """Open a sequence with at least one token; returns it and the logits [V] of the next token."""
+    def open(self) -> Handle:
+        """A new sequence without tokens."""
 
-    def decode(self, sequences: Sequence[Handle], ids: Sequence[int]) -> NDArray[np.float32]:
-        """Append one token to each of several sequences; returns the logits [B, V] of their next tokens.
+    def step(
+        self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]], wanted: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Append `ids[i]`, at least one, to `sequences[i]`, all in one pass over the weights.
 
-        Logits are valid until the next call that computes.
+        Whole prompts, parts of them, single tokens and drafts to be verified may be mixed in one step.
+
+        Returns:
+            The logits after the last `wanted[i]` of the new tokens of each sequence, [sum(wanted), V], in order. The
+            caller may write to them; the next step may use the array again.
+
+        Raises:
+            MemoryError: there is no room for so many keys and values. Nothing has changed.
         """
 
     def fork(self, sequence: Handle) -> Handle:
-        """A new sequence with the same tokens."""
+        """A new sequence with the same tokens.
+
+        Raises:
+            MemoryError: there is no room for it.
+        """
+
+    def truncate(self, sequence: Handle, length: int) -> None:
+        """Forget all but the first `length` tokens of a sequence."""
 
     def free(self, sequence: Handle) -> None:
         """Forget a sequence."""
+
+    def prefill(self, ids: Sequence[int]) -> tuple[Handle, NDArray[np.float32]]:
+        """A new sequence with some tokens, and the logits [V] of the next one."""
+        sequence = self.open()
+        try:
+            return sequence, self.step([sequence], [ids], [1])[0].copy()
+        except BaseException:
+            self.free(sequence)
+            raise
+
+    def decode(self, sequences: Sequence[Handle], ids: Sequence[int]) -> NDArray[np.float32]:
+        """Append one token to each of several sequences; the logits [B, V] of their next ones, as `step` gives them."""
+        return self.step(sequences, [[index] for index in ids], [1] * len(sequences))
+
+
+CACHE_SHARE = 0.5
+"""Part of the free memory that keys and values may grow to, where the caller does not say."""
+
+
+def free_memory() -> int:
+    """Bytes of main memory that can be taken without swapping; 4 GiB where the system does not tell."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30
 
 
 BackendName = Literal["auto", "native", "numpy", "torch"]

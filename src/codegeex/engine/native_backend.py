@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 import codegeex._native as _native
 from codegeex.checkpoint.quantize import Int8Source
 from codegeex.checkpoint.source import TensorSource, as_float32, scale_name
-from codegeex.engine.backend import Handle
+from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
 from codegeex.errors import CodeGeeXError
 
 Array = NDArray[np.float32]
-
-CACHE_SHARE = 0.5
-"""Part of the memory that is free when a model has been loaded which its key-value cache may grow to."""
 
 MOST_THREADS = 16
 """Memory is saturated long before, and threads that spin at barriers take cores from others."""
@@ -36,7 +33,7 @@ _LINEARS = {
 }
 
 
-class NativeBackend:
+class NativeBackend(Backend):
     """A `Backend` over packed int8 weights.
 
     Args:
@@ -83,16 +80,8 @@ class NativeBackend:
             raise CodeGeeXError(f"the native engine cannot run this model: {error}.") from None
         self._logits: Array = np.empty((0, self.config.vocab_size), dtype=np.float32)
 
-    def prefill(self, ids: Sequence[int]) -> tuple[Handle, Array]:
-        sequence = self.model.open()
-        try:
-            return sequence, self.step([sequence], [ids], [1])[0].copy()
-        except BaseException:
-            self.model.free(sequence)
-            raise
-
-    def decode(self, sequences: Sequence[Handle], ids: Sequence[int]) -> Array:
-        return self.step(sequences, [[index] for index in ids], [1] * len(sequences))
+    def open(self) -> Handle:
+        return self.model.open()
 
     def fork(self, sequence: Handle) -> Handle:
         return self.model.fork(sequence)
@@ -101,19 +90,14 @@ class NativeBackend:
         self.model.free(sequence)
 
     def truncate(self, sequence: Handle, length: int) -> None:
-        """Forget all but the first `length` tokens of a sequence."""
         self.model.truncate(sequence, length)
 
     def step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]], wanted: Sequence[int]) -> Array:
-        """Append `ids[i]` to `sequences[i]`, all in one pass over the weights.
-
-        Returns:
-            The logits after the last `wanted[i]` tokens of each sequence, [sum(wanted), V], in order. The array is
-            used again by the next step.
+        """As the protocol says, and the results for one sequence do not depend on the others, to the last bit.
 
         Raises:
-            ValueError: a sequence that is not open or comes twice, an id or length out of range.
-            MemoryError: the cache is full. In both cases nothing has changed.
+            ValueError: a sequence that is not open or comes twice, an id or length out of range. Nothing has changed.
+            MemoryError: the cache is full. Nothing has changed.
         """
         rows = sum(wanted)
         if rows > len(self._logits):
@@ -146,18 +130,6 @@ class NativeBackend:
 def available_processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def free_memory() -> int:
-    """Bytes of memory that can be taken without swapping; 4 GiB where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 << 30
 
 
 def _norm(source: TensorSource, name: str) -> tuple[Array, Array]:

@@ -1,8 +1,8 @@
 """The model in plain numpy and float32: slow but right, and all that the base install needs.
 
-The computation is that of `codegeex.model.transformer`, restricted to inference. Every call is one pass over a list
-of tokens, each of which belongs to a sequence: prefill is one sequence with many tokens, decoding many sequences with
-one. Linear maps see all tokens at once; only attention looks at sequences one by one.
+The computation is that of `codegeex.model.transformer`, restricted to inference. Every step is one pass over a list
+of tokens, each of which belongs to a sequence. Linear maps see all tokens at once; only attention looks at sequences
+one by one.
 
 Shapes: R tokens in the pass, T of them in one sequence, S tokens in that sequence so far, N heads, D head size.
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from codegeex.checkpoint.quantize import dequantize
 from codegeex.checkpoint.source import TensorSource, as_float32, scale_name, tensor_shapes
 from codegeex.config import ModelConfig
-from codegeex.engine.backend import Handle
+from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
 
 Array = NDArray[np.float32]
 
@@ -29,26 +29,28 @@ FIRST_CAPACITY = 128
 class _Cache:
     """Keys and values of one sequence, [L + 1, 2, capacity, N, D]."""
 
-    def __init__(self, config: ModelConfig, room: int):
+    def __init__(self, config: ModelConfig):
         self.length = 0
         self._longest = config.max_position_embeddings
-        shape = (config.num_layers + 1, 2, self._rounded(room), config.num_attention_heads, config.head_size)
+        capacity = min(FIRST_CAPACITY, self._longest)
+        shape = (config.num_layers + 1, 2, capacity, config.num_attention_heads, config.head_size)
         self.data: Array = np.empty(shape, dtype=np.float32)
 
-    def _rounded(self, room: int) -> int:
-        capacity = FIRST_CAPACITY
-        while capacity < room:
-            capacity *= 2
-        return min(capacity, self._longest)
+    def bytes_for(self, tokens: int) -> int:
+        """Memory that the cache will take with `tokens` more.
 
-    def reserve(self, room: int) -> None:
-        """Make room for `room` tokens in all."""
-        if room > self._longest:
-            raise ValueError(f"{room} tokens exceed the model's {self._longest} positions")
-        if room > self.data.shape[2]:
-            shape = list(self.data.shape)
-            shape[2] = self._rounded(room)
-            grown = np.empty(shape, dtype=np.float32)
+        Raises:
+            ValueError: so many exceed the model's positions.
+        """
+        if self.length + tokens > self._longest:
+            raise ValueError(f"{self.length + tokens} tokens exceed the model's {self._longest} positions")
+        return self.data[:, :, 0].nbytes * self._capacity(tokens)
+
+    def reserve(self, tokens: int) -> None:
+        """Make room for `tokens` more."""
+        capacity = self._capacity(tokens)
+        if capacity > self.data.shape[2]:
+            grown = np.empty((*self.data.shape[:2], capacity, *self.data.shape[3:]), dtype=np.float32)
             grown[:, :, : self.length] = self.data[:, :, : self.length]
             self.data = grown
 
@@ -57,39 +59,54 @@ class _Cache:
         twin.length, twin._longest, twin.data = self.length, self._longest, self.data.copy()
         return twin
 
+    def _capacity(self, tokens: int) -> int:
+        capacity = int(self.data.shape[2])
+        while capacity < self.length + tokens:
+            capacity *= 2
+        return min(capacity, self._longest)
 
-class NumpyBackend:
-    """A `Backend` over a tensor source, whose weights it holds in float32."""
+
+class NumpyBackend(Backend):
+    """A `Backend` over a tensor source, whose weights it holds in float32.
+
+    Args:
+        source: the model.
+        cache_bytes: most memory for keys and values; by default half of what is free once the weights are loaded.
+            One sequence always has room.
+    """
 
     name = "numpy"
 
-    def __init__(self, source: TensorSource):
+    def __init__(self, source: TensorSource, cache_bytes: int | None = None):
         self.config = source.config
         self._weights = {name: _float32(source, name) for name in tensor_shapes(source.config)}
         self._caches: dict[Handle, _Cache] = {}
         self._handles = count()
+        self._cache_bytes = int(CACHE_SHARE * free_memory()) if cache_bytes is None else cache_bytes
 
-    def prefill(self, ids: Sequence[int]) -> tuple[Handle, Array]:
+    def open(self) -> Handle:
         handle = next(self._handles)
-        self._caches[handle] = _Cache(self.config, len(ids))
-        return handle, self._forward([handle], [ids])[0]
-
-    def decode(self, sequences: Sequence[Handle], ids: Sequence[int]) -> Array:
-        return self._forward(sequences, [[index] for index in ids])
+        self._caches[handle] = _Cache(self.config)
+        return handle
 
     def fork(self, sequence: Handle) -> Handle:
         handle = next(self._handles)
+        self._check_room({**self._sizes(), handle: self._caches[sequence].data.nbytes})
         self._caches[handle] = self._caches[sequence].copy()
         return handle
+
+    def truncate(self, sequence: Handle, length: int) -> None:
+        self._caches[sequence].length = length
 
     def free(self, sequence: Handle) -> None:
         del self._caches[sequence]
 
-    def _forward(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> Array:
-        """Append `ids` to `sequences`; the logits [B, V] after each."""
+    def step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]], wanted: Sequence[int]) -> Array:
         caches = [self._caches[handle] for handle in sequences]
+        needed = {h: c.bytes_for(len(new)) for h, c, new in zip(sequences, caches, ids, strict=True)}
+        self._check_room(self._sizes() | needed)
         for cache, new in zip(caches, ids, strict=True):
-            cache.reserve(cache.length + len(new))
+            cache.reserve(len(new))
         flat = np.concatenate([np.asarray(new, dtype=np.int64) for new in ids])  # [R]
         positions = np.concatenate(
             [np.arange(cache.length, cache.length + len(new)) for cache, new in zip(caches, ids, strict=True)]
@@ -104,8 +121,16 @@ class NumpyBackend:
         z = self._layer("top_query_layer", self.config.num_layers, u, query, caches, ends)
         for cache, new in zip(caches, ids, strict=True):
             cache.length += len(new)
-        logits: Array = z[ends - 1] @ self._weights["word_embeddings.weight"].T
+        rows = np.concatenate([np.arange(end - count, end) for end, count in zip(ends, wanted, strict=True)])
+        logits: Array = z[rows] @ self._weights["word_embeddings.weight"].T
         return logits
+
+    def _sizes(self) -> dict[Handle, int]:
+        return {handle: cache.data.nbytes for handle, cache in self._caches.items()}
+
+    def _check_room(self, sizes: dict[Handle, int]) -> None:
+        if len(sizes) > 1 and sum(sizes.values()) > self._cache_bytes:
+            raise MemoryError(f"the key-value cache of {self._cache_bytes} bytes is full")
 
     def _layer(
         self, name: str, index: int, x: Array, query: Array | None, caches: Sequence[_Cache], ends: NDArray[np.int64]
