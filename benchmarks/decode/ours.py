@@ -1,34 +1,21 @@
 """The native engine behind the protocol of `shapes.py`.
 
-The shape has one ordinary layer less than a peer's model and the top query layer in its place: as many weights to read.
+Its shapes have one ordinary layer less than a peer's model and the top query layer in its place: as many weights to
+read.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 import shapes
 from numpy.typing import NDArray
 
 import codegeex
-from codegeex.checkpoint.source import TensorSpec, tensor_shapes
-from codegeex.config import ModelConfig
+from codegeex.checkpoint.random_source import RandomSource
+from codegeex.engine.benchmark import SHAPES
 from codegeex.engine.native_backend import NativeBackend
-
-
-class RandomSource:
-    """Random weights of a shape, made when they are read."""
-
-    def __init__(self, shape: shapes.Shape):
-        self.config = ModelConfig(shape.hidden, shape.layers - 1, shape.heads, shape.vocab, shape.context, shape.ffn)
-        self.specs = {name: TensorSpec("F32", size) for name, size in tensor_shapes(self.config).items()}
-        self._random = np.random.default_rng(0)
-
-    def read(self, name: str) -> NDArray[Any]:
-        noise = self._random.standard_normal(self.specs[name].shape, dtype=np.float32) * np.float32(0.02)
-        return noise + np.float32(name.endswith("layernorm.weight"))
 
 
 class Ours:
@@ -36,7 +23,7 @@ class Ours:
     version = codegeex.__version__
 
     def __init__(self, options: shapes.Options):
-        self._backend = NativeBackend(RandomSource(options.shape), threads=options.threads)
+        self._backend = NativeBackend(RandomSource(SHAPES[options.shape_name]), threads=options.threads)
 
     def prefill(self, prompt: shapes.Ids) -> NDArray[np.float32]:
         sequence, logits = self._backend.prefill(prompt)
