@@ -20,10 +20,10 @@ from codegeex.engine.native_backend import NativeBackend
 
 class Ours:
     name = "codegeex native"
-    version = codegeex.__version__
 
     def __init__(self, options: shapes.Options):
         self._backend = NativeBackend(RandomSource(SHAPES[options.shape_name]), threads=options.threads)
+        self.version = f"{codegeex.__version__}, {self._backend.model.kernels}"
 
     def prefill(self, prompt: shapes.Ids) -> NDArray[np.float32]:
         sequence, logits = self._backend.prefill(prompt)

@@ -2,7 +2,10 @@
 
 The graph is put together here as its exporters write it: the weights as int8 → float → times scale, keys and values as
 variables that the sequences append to, `beam_idx` to reorder them, and `ScaledDotProductAttention`. These are the
-patterns that the CPU plugin fuses. Activations and the cache have the types that the plugin chooses.
+patterns that the CPU plugin fuses. Activations and the cache have the types that the plugin chooses (bfloat16 and uint8
+where the processor has bfloat16); float32, a float16 cache and no dynamic quantisation were measured, and none was
+faster in all. The same weights exported by optimum-intel 2.2 with int8 weights give the same logits within 0.07, where
+they spread by 0.44, at 0.71-0.86 of this graph's speed.
 """
 
 from __future__ import annotations
