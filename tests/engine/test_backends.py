@@ -122,6 +122,85 @@ def test_the_context_fills_to_the_last_position(backend: Backend) -> None:
         backend.prefill([*ids, 0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_takes_whatever_comes(backend: Backend) -> None:
+    """A whole prompt, the rest of one, single tokens and drafts, with logits for none, one or all of the new tokens."""
+    known = [0, 9, 0, 14, 5, 9, 33]
+    new = [20, 6, 1, 1, 4, 6, 1]
+    wanted = [1, 3, 1, 0, 4, 0, 1]
+    texts = [random_ids(old + more, seed) for seed, (old, more) in enumerate(zip(known, new, strict=True))]
+    handles = [backend.open() for _ in texts]
+    backend.step(
+        [handle for handle, old in zip(handles, known, strict=True) if old],
+        [text[:old] for text, old in zip(texts, known, strict=True) if old],
+        [0] * sum(old > 0 for old in known),
+    )
+    logits = backend.step(handles, [text[old:] for text, old in zip(texts, known, strict=True)], wanted).copy()
+    assert logits.shape == (sum(wanted), backend.config.vocab_size)
+    expected = [
+        backend.prefill(text[: len(text) - rows + 1 + row])[1]
+        for text, rows in zip(texts, wanted, strict=True)
+        for row in range(rows)
+    ]
+    assert_close(logits, np.stack(expected))
+    # What was not looked at was stored all the same.
+    more = [[7]] * len(handles)
+    expected = [backend.prefill([*text, 7])[1] for text in texts]
+    assert_close(backend.step(handles, more, [1] * len(handles)), np.stack(expected))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_single_tokens_need_not_show_their_logits(backend: Backend) -> None:
+    handles = [backend.prefill(random_ids(length))[0] for length in LENGTHS]
+    logits = backend.step(handles, [[4]] * len(LENGTHS), [0, 1, 0, 1]).copy()
+    expected = [backend.prefill([*random_ids(LENGTHS[index]), 4])[1] for index in (1, 3)]
+    assert_close(logits, np.stack(expected))
+    assert backend.step(handles[:2], [[5]] * 2, [0, 0]).shape == (0, backend.config.vocab_size)
+    assert_close(backend.decode(handles[:1], [6])[0], backend.prefill([*random_ids(1), 4, 5, 6])[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sequence_goes_on_where_it_was_cut(backend: Backend) -> None:
+    ids = random_ids(40)
+    first, _ = backend.prefill(ids)
+    second = backend.fork(first)
+    backend.truncate(first, 18)
+    drafts = backend.step([first], [[3, 5, 8]], [3]).copy()
+    assert_close(drafts, np.stack([backend.prefill([*ids[:18], *[3, 5, 8][:count]])[1] for count in (1, 2, 3)]))
+    backend.truncate(first, 19)
+    assert_close(backend.decode([first], [6])[0], backend.prefill([*ids[:18], 3, 6])[1])
+    assert_close(backend.decode([second], [7])[0], backend.prefill([*ids, 7])[1])
+    backend.truncate(second, 0)
+    assert_close(backend.step([second], [ids[5:9]], [1])[0], backend.prefill(ids[5:9])[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_full_cache_changes_nothing(name: str, tiny_directory: Path) -> None:
+    """With the least memory, which is one full context."""
+    backend = small_backend(name, tiny_directory)
+    ids = random_ids(60)
+    first, _ = backend.prefill(ids[:-1])
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            backend.prefill(random_ids(60, 1))
+    last = backend.decode([first], ids[-1:])[0].copy()
+    backend.free(first)
+    assert_close(last, backend.prefill(ids)[1])
+
+
+def small_backend(name: str, directory: Path) -> Backend:
+    source = NativeSource(directory)
+    if name == "native":
+        from codegeex.engine.native_backend import NativeBackend
+
+        return NativeBackend(source, threads=1, cache_bytes=0)
+    if name == "numpy":
+        return NumpyBackend(source, cache_bytes=0)
+    from codegeex.engine.torch_backend import TorchBackend
+
+    return TorchBackend.load(directory, device="cpu", cache_bytes=0)
+
+
 def test_a_numpy_sequence_outgrows_its_first_room() -> None:
     pytest.importorskip("torch")
     from codegeex.model import CodeGeeX
@@ -148,6 +227,7 @@ def test_int8_weights_give_nearly_the_same_logits(tiny_directory: Path, tmp_path
     error = np.linalg.norm(coarse - exact) / np.linalg.norm(exact)
     assert 0 < error < 0.05
     assert_close(coarse, TorchBackend(load(tmp_path / "int8")).prefill(ids)[1])
+    assert_close(coarse, TorchBackend.load(tmp_path / "int8", device="cpu").prefill(ids)[1])  # never made float
 
 
 def test_make_backend(tiny_directory: Path, tmp_path: Path) -> None:

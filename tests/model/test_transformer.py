@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from codegeex.config import PRESETS, ModelConfig, preset
-from codegeex.model import CodeGeeX, KVCache, fast_gelu, load
+from codegeex.model import CodeGeeX, fast_gelu, load
 from codegeex.training.data import make_batch
 
 Array = NDArray[np.float64]
@@ -131,49 +131,11 @@ def test_fast_gelu(x: float, expected: float) -> None:
     assert fast_gelu(torch.tensor(x, dtype=torch.float64)).item() == pytest.approx(expected, abs=5e-9)
 
 
-@torch.no_grad()
-def test_token_by_token_equals_one_pass(tiny_model: CodeGeeX) -> None:
-    ids = random_ids(12)
-    cache = KVCache(tiny_model.config, 1, 16, torch.float32)
-    steps = [tiny_model(torch.tensor([[token]]), cache=cache)[0, 0].numpy() for token in ids]
-    np.testing.assert_allclose(np.stack(steps), forward(tiny_model, ids), atol=1e-4)
-
-
-@torch.no_grad()
-def test_rows_of_different_lengths_share_a_cache(tiny_model: CodeGeeX) -> None:
-    texts = {3: random_ids(9, 1), 0: random_ids(4, 2), 2: random_ids(1, 3)}
-    cache = KVCache(tiny_model.config, 4, 16, torch.float32)
-    for row, ids in texts.items():
-        tiny_model(torch.tensor([ids]), cache=cache, rows=torch.tensor([row]))
-    more = random_ids(2 * len(texts), 4)
-    new = torch.tensor(more).view(len(texts), 2)
-    logits = tiny_model(new, cache=cache, rows=torch.tensor(list(texts)))
-    for index, ids in enumerate(texts.values()):
-        whole = forward(tiny_model, [*ids, *new[index].tolist()])
-        np.testing.assert_allclose(logits[index].numpy(), whole[-2:], atol=1e-4)
-    assert cache.lengths.tolist() == [6, 0, 3, 11]
-
-
-@torch.no_grad()
-def test_a_cache_grows_and_copies_rows(tiny_model: CodeGeeX) -> None:
-    ids = random_ids(5)
-    small = KVCache(tiny_model.config, 1, 8, torch.float32)
-    tiny_model(torch.tensor([ids]), cache=small)
-    cache = small.grown(3)
-    cache.copy_row(0, 2)
-    logits = tiny_model(torch.tensor([[7], [8]]), cache=cache, rows=torch.tensor([2, 0]))
-    for index, token in enumerate((7, 8)):
-        np.testing.assert_allclose(logits[index, 0].numpy(), forward(tiny_model, [*ids, token])[-1], atol=1e-4)
-    assert cache.lengths.tolist() == [6, 0, 6]
-
-
 def test_too_many_tokens_are_refused(tiny_model: CodeGeeX) -> None:
     longest = tiny_model.config.max_position_embeddings
     assert forward(tiny_model, random_ids(longest)).shape == (longest, tiny_model.config.vocab_size)
     with pytest.raises(ValueError, match="97 tokens exceed"):
         forward(tiny_model, random_ids(longest + 1))
-    with pytest.raises(ValueError, match="5 tokens do not fit in a cache of 4"):
-        forward(tiny_model, random_ids(5), cache=KVCache(tiny_model.config, 1, 4, torch.float32))
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The CodeGeeX model in PyTorch: training's model, and the reference for every other backend."""
 
-from codegeex.model.attention import KVCache
+from codegeex.model.activation import fast_gelu
 from codegeex.model.loader import load
-from codegeex.model.transformer import CodeGeeX, fast_gelu
+from codegeex.model.transformer import CodeGeeX
 
-__all__ = ["CodeGeeX", "KVCache", "fast_gelu", "load"]
+__all__ = ["CodeGeeX", "fast_gelu", "load"]

@@ -14,33 +14,45 @@ from torch import Tensor
 
 from codegeex.checkpoint import NativeSource, TensorSource, TensorSpec
 from codegeex.checkpoint.quantize import dequantize
-from codegeex.checkpoint.source import as_float32, scale_name
+from codegeex.checkpoint.source import as_float32, is_linear_weight, scale_name
 from codegeex.config import ModelConfig
 from codegeex.model.transformer import CodeGeeX
 
 
-def load(path: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> CodeGeeX:
+def load(
+    path: str | Path,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    keep_int8: bool = False,
+) -> CodeGeeX:
     """The model of a native directory, in evaluation mode.
 
     Args:
-        path: the model directory; an int8 one is dequantised.
+        path: the model directory.
         dtype: type of the parameters.
         device: where they go; they are moved one at a time.
+        keep_int8: leave the linear maps of an int8 directory int8 (`Int8Linear`), for inference; by default they
+            become `dtype`.
 
     Raises:
         CodeGeeXError: no model there, or a damaged one.
     """
-    return from_source(NativeSource(path), dtype, device)
+    return from_source(NativeSource(path), dtype, device, keep_int8)
 
 
-def from_source(source: TensorSource, dtype: torch.dtype, device: torch.device | str = "cpu") -> CodeGeeX:
-    """The model that a tensor source holds."""
-    config = source.config
+def from_source(
+    source: TensorSource, dtype: torch.dtype, device: torch.device | str = "cpu", keep_int8: bool = False
+) -> CodeGeeX:
+    """The model that a tensor source holds; arguments as in `load`."""
+    config = source.config if keep_int8 else replace(source.config, quantization=None)
     with torch.device("meta"):
-        model = CodeGeeX(replace(config, quantization=None))
-    weights = {
-        name: torch.from_numpy(_float32(source, name)).to(device=device, dtype=dtype) for name in model.state_dict()
-    }
+        model = CodeGeeX(config)
+    weights = {}
+    for name in model.state_dict():
+        if name.endswith(".scale") or (config.quantization is not None and is_linear_weight(name)):
+            weights[name] = torch.from_numpy(np.array(source.read(name))).to(device)
+        else:
+            weights[name] = torch.from_numpy(_float32(source, name)).to(device=device, dtype=dtype)
     model.load_state_dict(weights, assign=True)
     return model.eval()
 

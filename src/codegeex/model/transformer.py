@@ -12,7 +12,7 @@ An ordinary decoder asks the last token "what follows you?". The top query layer
 *position* instead. Its three traps: the query goes in raw (no layer norm), the residual is u (not the query), and
 row i belongs to the position of input token i.
 
-Shapes: B sequences, T tokens, h hidden size, V vocabulary rows, S attended tokens.
+Shapes: B sequences, T tokens, h hidden size, V vocabulary rows.
 """
 
 from __future__ import annotations
@@ -24,12 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from codegeex.config import ModelConfig
-from codegeex.model.attention import Attention, CacheStep, KVCache
-
-
-def fast_gelu(x: Tensor) -> Tensor:
-    """FastGELU(x) = x · sigmoid(1.702 x), the activation of the Ascend operator the model was trained with."""
-    return x * torch.sigmoid(1.702 * x)
+from codegeex.model.activation import fast_gelu
+from codegeex.model.attention import Attention, Memory
+from codegeex.model.int8 import Int8Linear, linear
 
 
 class MLP(nn.Module):
@@ -37,11 +34,12 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.dense_h_to_4h = nn.Linear(config.hidden_size, config.ffn_hidden_size)
-        self.dense_4h_to_h = nn.Linear(config.ffn_hidden_size, config.hidden_size)
+        self.dense_h_to_4h = linear(config, config.hidden_size, config.ffn_hidden_size)
+        self.dense_4h_to_h = linear(config, config.ffn_hidden_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = fast_gelu(self.dense_h_to_4h(x))  # [B, T, 4h]
+        up = self.dense_h_to_4h
+        hidden = up(x, gelu=True) if isinstance(up, Int8Linear) else fast_gelu(up(x))  # [B, T, 4h]
         return cast(Tensor, self.dense_4h_to_h(hidden))
 
 
@@ -57,11 +55,11 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, step: CacheStep | None = None, query: Tensor | None = None
+        self, x: Tensor, mask: Tensor | None = None, memory: Memory | None = None, query: Tensor | None = None
     ) -> Tensor:
         """[B, T, h] → [B, T, h]; `query` [B, T, h] replaces the normalised input as the attention's query."""
         normed = self.input_layernorm(x)
-        x = x + self.dropout(self.attention(normed if query is None else query, normed, mask, step))
+        x = x + self.dropout(self.attention(normed if query is None else query, normed, mask, memory))
         return cast(Tensor, x + self.dropout(self.mlp(self.post_attention_layernorm(x))))
 
 
@@ -89,53 +87,41 @@ class CodeGeeX(nn.Module):
         input_ids: Tensor,
         position_ids: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KVCache | None = None,
-        rows: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """Logits [B, T, V] in float32 for `input_ids` [B, T].
 
         Args:
             input_ids: token ids.
-            position_ids: [B, T], or [T] for all; by default 0, 1, 2, ... (after what the cache holds).
-            mask: [B, 1, T, S], True where attention is allowed; by default causal.
-            cache: keys and values of earlier tokens; the new ones are appended.
-            rows: [B] cache rows of the sequences; by default the first B.
+            position_ids: [B, T], or [T] for all; by default 0, 1, 2, ...
+            mask: [B, 1, T, T], True where attention is allowed; by default causal.
+            memory: keeps keys and values, and takes the place of the mask; for inference.
 
         Raises:
-            ValueError: more tokens than the model has positions, or than the cache has room for.
+            ValueError: more tokens than the model has positions.
         """
-        return self.logits(self.hidden(input_ids, position_ids, mask, cache, rows))
+        return self.logits(self.hidden(input_ids, position_ids, mask, memory))
 
     def hidden(
         self,
         input_ids: Tensor,
         position_ids: Tensor | None = None,
         mask: Tensor | None = None,
-        cache: KVCache | None = None,
-        rows: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Tensor:
         """What the logits are made from, [B, T, h]; arguments as in `forward`."""
-        batch, tokens = input_ids.shape
-        step = None
-        if cache is not None:
-            rows = torch.arange(batch, device=input_ids.device) if rows is None else rows
-            step = cache.begin(rows, tokens)
-            position_ids = step.positions if position_ids is None else position_ids
-            mask = step.mask if mask is None else mask
-        elif position_ids is None:
+        if position_ids is None:
+            tokens = input_ids.shape[1]
             if tokens > self.config.max_position_embeddings:
                 raise ValueError(f"{tokens} tokens exceed the model's {self.config.max_position_embeddings} positions")
             position_ids = torch.arange(tokens, device=input_ids.device)
 
         x = self.dropout(self.word_embeddings(input_ids) + self.position_embeddings(position_ids))
         for layer in self.layers:
-            x = layer(x, mask, step)
+            x = layer(x, mask, memory)
         u = self.final_layernorm(x)
         query = self.query_embeddings(position_ids).expand_as(u)
-        z = self.top_query_layer(u, mask, step, query=query)
-        if step is not None:
-            step.commit()
-        return cast(Tensor, z)
+        return cast(Tensor, self.top_query_layer(u, mask, memory, query=query))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Project [..., h] onto the word embeddings: [..., V] in float32."""
