@@ -225,9 +225,9 @@ class Comparison:
             "",
             "Random weights of the same shape in every engine. "
             f"{plural(options.rounds, 'round')} (seed {options.seed}) after one to warm up.",
-            f"Decode follows prompts of {options.prompt} tokens, {options.tokens} steps. Cells are tokens a second of all",
-            f"sequences together, and how many times faster {OURS} is: the median of the rounds' ratios, with the least",
-            "and the most.",
+            f"Decode follows prompts of {options.prompt} tokens, {options.tokens} steps. Cells are tokens a second of",
+            f"all sequences together, and how many times faster {OURS} is: the median of the rounds' ratios, with the",
+            "least and the most.",
         ]
         for threads in options.threads:
             lines += [

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from codegeex.checkpoint import Int8Source, NativeSource, TensorSource, TensorSpec, write_model
 from codegeex.checkpoint.native import INDEX_FILE, SINGLE_FILE
 from codegeex.checkpoint.quantize import ROWS_AT_ONCE, dequantize, quantize
-from codegeex.checkpoint.safetensors_file import SafetensorsFile, write_header
+from codegeex.checkpoint.safetensors_file import SafetensorsFile, release_pages, write_header
 from codegeex.checkpoint.source import DTYPES, is_linear_weight, scale_name, tensor_shapes
 from codegeex.cli.main import main
 from codegeex.config import PRESETS, ModelConfig, Quantization
@@ -556,3 +556,59 @@ def test_the_13b_model_has_the_paper_s_number_of_parameters() -> None:
     assert PRESETS["13b"].num_parameters == sum(int(np.prod(shape)) for shape in shapes.values()) == 12_873_943_040
     assert len(shapes) == 645
     assert sum(map(is_linear_weight, shapes)) == 240
+
+
+# Memory.
+
+
+def resident_bytes(path: Path) -> int:
+    """Bytes of this process's memory that are pages of a mapped file."""
+    found, mine = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            mine = line.endswith(str(path))
+        elif mine and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="asks Linux")
+def test_released_pages_leave_memory_and_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    values = np.arange(3_000_001, dtype="f4")
+    write_safetensors(path, {"first": ("F32", values), "second": ("F32", values[::-1])})
+    file = SafetensorsFile(path)
+    first, second = file.read("first"), file.read("second")
+    assert first.sum() == second.sum()
+    assert resident_bytes(path) >= 2 * values.nbytes
+    release_pages(first)
+    assert resident_bytes(path) <= values.nbytes + (1 << 20)
+    release_pages(second[:0])
+    release_pages(second)
+    assert resident_bytes(path) <= 1 << 20
+    np.testing.assert_array_equal(first, values)
+    np.testing.assert_array_equal(second, values[::-1])
+
+
+def test_arrays_of_other_origin_are_not_released(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(10_000))
+    copied = np.memmap(tmp_path / "file", mode="c")
+    copied[:] = 7
+    for values in (copied, np.ones(10_000)):
+        before = values.copy()
+        release_pages(values)
+        np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="asks Linux")
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_loaded_native_engine_keeps_no_file_pages(tmp_path: Path, quantized: bool) -> None:
+    native = pytest.importorskip("codegeex.engine.native_backend")
+    config = ModelConfig(hidden_size=512, num_layers=2, num_attention_heads=4, vocab_size=3000)
+    rng = np.random.default_rng(5)
+    shapes = tensor_shapes(config).items()
+    source: TensorSource = ArraySource({name: rng.normal(size=shape).astype("f2") for name, shape in shapes}, config)
+    write_model(tmp_path / "model", Int8Source(source) if quantized else source)
+    backend = native.NativeBackend(NativeSource(tmp_path / "model"), threads=1)
+    backend.prefill([1, 2, 3])
+    assert resident_bytes(tmp_path / "model" / SINGLE_FILE) < 4 << 20  # of 20 or 38 MB

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codegeex.checkpoint.safetensors_file import release_pages
 from codegeex.checkpoint.source import TensorSource, TensorSpec, as_float32, is_linear_weight, scale_name
 from codegeex.config import ModelConfig, Quantization
 from codegeex.errors import CodeGeeXError
@@ -85,9 +86,11 @@ class Int8Source:
             return self._source.read(name)
         matrix = name.removesuffix(".scale") + ".weight" if name.endswith(".scale") else name
         try:
-            quantized, scales = quantize(self._source.read(matrix), self._source.specs[matrix].dtype)
+            weights = self._source.read(matrix)
+            quantized, scales = quantize(weights, self._source.specs[matrix].dtype)
         except ValueError as error:
             raise CodeGeeXError(f"tensor {matrix} {error}.") from None
+        release_pages(weights)
         if name.endswith(".scale"):
             return scales
         self._scales[scale_name(matrix)] = scales

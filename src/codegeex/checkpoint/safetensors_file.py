@@ -9,6 +9,7 @@ same files with the library.
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,3 +88,22 @@ class SafetensorsFile:
         start = self._offsets[name]
         view: NDArray[Any] = self._map[start : start + spec.nbytes].view(DTYPES[spec.dtype]).reshape(spec.shape)
         return view
+
+
+def release_pages(values: NDArray[Any]) -> None:
+    """Give the pages under a tensor from a `SafetensorsFile` back to the system. Nothing happens to any other array.
+
+    A page of a mapped file counts as this process's memory from its first reading on. Who has taken what it needs from
+    a tensor says so here; read again, its pages come from the file again.
+    """
+    if (
+        not isinstance(values, np.memmap)
+        or values.mode != "r"
+        or values.size == 0
+        or not hasattr(mmap, "MADV_DONTNEED")
+    ):
+        return
+    mapped: mmap.mmap = values._mmap  # type: ignore[attr-defined]
+    begin = values.ctypes.data - np.frombuffer(mapped, dtype=np.uint8).ctypes.data
+    page = begin // mmap.PAGESIZE * mmap.PAGESIZE  # whatever else is in the first and the last page is read again, too
+    mapped.madvise(mmap.MADV_DONTNEED, page, begin + values.nbytes - page)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import codegeex._native as _native
 from codegeex.checkpoint.quantize import Int8Source
+from codegeex.checkpoint.safetensors_file import release_pages
 from codegeex.checkpoint.source import TensorSource, as_float32, scale_name
 from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
 from codegeex.errors import CodeGeeXError
@@ -122,8 +123,10 @@ class NativeBackend(Backend):
                 scales = source.read(scale_name(weight))
                 bias = _float32(source, f"{layer}.{tensor}.bias")
                 self.model.set_linear(index, name, weights, scales, bias)
-        tables = (source.read(f"{name}_embeddings.weight") for name in ("word", "position", "query"))
-        self.model.set_tables(*tables)
+                release_pages(weights)
+        words, positions, queries = (source.read(f"{name}_embeddings.weight") for name in ("word", "position", "query"))
+        self.model.set_tables(words, positions, queries)
+        release_pages(words)  # the head was made of all rows; from now on a step reads a few
         self.model.check_complete()
 
 
