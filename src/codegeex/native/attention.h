@@ -12,8 +12,14 @@
 namespace codegeex {
 namespace {
 
-constexpr int kQueries = 4;                            // queries that share a pass over keys and values
-constexpr int kChunkPages = 8;
+#if defined(__AVX512F__)
+constexpr int kQueries = 6;                            // queries that share a pass over keys and values
+constexpr int kSums = 24;                              // accumulators of a tile, of 32 registers
+#else
+constexpr int kQueries = 2;
+constexpr int kSums = 4;                               // of two registers each with AVX2, of four with SSE or NEON
+#endif
+constexpr int kChunkPages = 16;
 constexpr int kChunk = kChunkPages * kPageTokens;      // keys between two updates of the running maximum
 constexpr int kMaxHeadSize = 256;
 static_assert(kPageTokens == kLanes, "a vector of scores is a page");
@@ -52,17 +58,18 @@ INLINE void score(const HeadWork& work, const float (*queries)[kMaxHeadSize], in
     F32 sums[Q][P];
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int q = 0; q < Q; q++) sums[q][p] = F32{};
     for (int d = 0; d < work.head_size; d++)
 #pragma GCC unroll 8
       for (int p = 0; p < P; p++) {
         const F32 key = from_half(keys[p] + d * kPageTokens);
-        __builtin_prefetch(keys[p] + d * kPageTokens + kPageTokens * width);  // the values of the same tokens
-#pragma GCC unroll 4
+        // A single query waits for memory; the values of the same tokens come next.
+        if (Q == 1) __builtin_prefetch(keys[p] + d * kPageTokens + kPageTokens * width);
+#pragma GCC unroll 8
         for (int q = 0; q < Q; q++) sums[q][p] += key * queries[q][d];
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int q = 0; q < Q; q++)
 #pragma GCC unroll 8
       for (int p = 0; p < P; p++) store(scores[q] + (page + p) * kPageTokens, sums[q][p]);
@@ -74,33 +81,33 @@ template <int Q, int V>
 INLINE void add_values(const HeadWork& work, int first_page, int keys, const float (*weights)[kChunk], int d,
                        float (*context)[kMaxHeadSize]) {
   F32 sums[Q][V];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int q = 0; q < Q; q++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < V; v++) sums[q][v] = load<F32>(context[q] + d + v * kLanes);
   const int width = round_up(work.head_size, kLanes);
   for (int page = 0; page * kPageTokens < keys; page++) {
     const uint16_t* values = page_values(work, first_page + page) + d;
     const int slots = keys - page * kPageTokens < kPageTokens ? keys - page * kPageTokens : kPageTokens;
     for (int slot = 0; slot < slots; slot++, values += width)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int v = 0; v < V; v++) {
         const F32 value = from_half(values + v * kLanes);
-        __builtin_prefetch(values + v * kLanes + kPageTokens * width);  // the keys of the next head
-#pragma GCC unroll 4
+        if (Q == 1) __builtin_prefetch(values + v * kLanes + kPageTokens * width);  // the keys of the next head
+#pragma GCC unroll 8
         for (int q = 0; q < Q; q++) sums[q][v] += value * weights[q][page * kPageTokens + slot];
       }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int q = 0; q < Q; q++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < V; v++) store(context[q] + d + v * kLanes, sums[q][v]);
 }
 
 // `Q` queries of consecutive positions, the first at `position`.
 template <int Q>
 void attend_block(const HeadWork& work, const float* queries_at, int position, float* out) {
-  constexpr int kPagesAtOnce = 8 / Q;  // eight sums in flight hide the latency of a multiply-add
+  constexpr int kPagesAtOnce = kSums / Q < 8 ? kSums / Q : 8;  // eight sums hide the latency of a multiply-add
   alignas(64) float queries[Q][kMaxHeadSize], context[Q][kMaxHeadSize], scores[Q][kChunk];
   float highest[Q], total[Q];
   const int size = work.head_size;

@@ -23,10 +23,13 @@ constexpr int kMaxTile = 8;      // most tokens that any kernel computes togethe
 inline int divide_up(int value, int unit) { return (value + unit - 1) / unit; }
 inline int round_up(int value, int unit) { return divide_up(value, unit) * unit; }
 
+// Inputs in fours, as the instructions take them, and in whole registers of floats.
+inline int quads_of(int inputs) { return divide_up(inputs, 16) * 4; }
+
 // A linear map [M, K], packed. Rows beyond M and inputs beyond K are zero.
 struct Linear {
   int rows = 0, inputs = 0;
-  int strips = 0, quads = 0;         // ceil(M / kStripRows), ceil(K / 4)
+  int strips = 0, quads = 0;         // ceil(M / kStripRows), quads_of(K)
   int8_t* weights = nullptr;         // [strips, quads, kStripRows, 4]
   float* scales = nullptr;           // [strips * kStripRows]
   int32_t* sums = nullptr;           // [strips * kStripRows], the sum of each row's weights
@@ -36,7 +39,7 @@ struct Linear {
 };
 
 // R quantised tokens, in tiles whose sizes differ by one at most. Eight bytes hold four inputs of one token, in the
-// order that the kernel of the instruction set likes; a tile is [quads, tokens in the tile, 8].
+// order that the kernel of the instruction set likes; a tile is [quads / 4, tokens in the tile, 4, 8].
 struct Activations {
   int rows = 0, quads = 0, tiles = 0;
   uint8_t* data = nullptr;           // [quads * rows * 8]

@@ -27,52 +27,98 @@ static_assert(kTile <= kMaxTile);
 // Largest magnitude of a quantised activation.
 constexpr float kLevels = 32767.0f;
 
-// Two kilobytes ahead of the multiplication: what memory delivers in about the time that it takes to answer.
-constexpr std::size_t kPrefetch = 2048;
+// What a thread asks memory for while it multiplies sixteen inputs: `lines` cache lines from `at` on, which moves along.
+// A single tile of tokens waits for memory and asks 4 KB ahead, about what comes in the time of an answer. With several
+// tiles, each asks for its part of the next strip, so that memory works while all of them multiply.
+constexpr std::size_t kAheadBytes = 4096;
+constexpr int kGroupLines = kStripRows * 16 / 64;  // that hold sixteen inputs of a strip
+
+struct Ahead {
+  const int8_t* at;
+  int lines;
+
+  INLINE_MEMBER void ask() {
+    if (lines == kGroupLines) {
+#pragma GCC unroll 8
+      for (int line = 0; line < kGroupLines; line++) __builtin_prefetch(at + line * 64);
+    } else {
+      for (int line = 0; line < lines; line++) __builtin_prefetch(at + line * 64);
+    }
+    at += lines * 64;
+  }
+};
+
+INLINE Ahead ahead_of(const Linear& map, int strip, int tile, int tiles) {
+  const int8_t* weights = map.weights + std::size_t(strip) * map.strip_bytes();
+  if (tiles == 1) return {weights + kAheadBytes, kGroupLines};
+  const int lines = strip + 1 < map.strips ? divide_up(kGroupLines, tiles) : 0;
+  return {weights + map.strip_bytes() + std::size_t(tile) * std::size_t(lines) * 64 * std::size_t(map.quads / 4), lines};
+}
 
 // ---- quantisation ---------------------------------------------------------------------------------------------------
+
+// join of step(x[k..k+15], lanes that exist) over all k: four at a time, or each would wait for the one before.
+template <class Step, class Join>
+INLINE F32 fold(int inputs, Step step, Join join) {
+  F32 parts[4] = {};
+  int k = 0;
+  for (; k + 4 * kLanes <= inputs; k += 4 * kLanes)
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) parts[i] = join(step(k + i * kLanes, kLanes), parts[i]);
+  for (; k < inputs; k += kLanes) parts[0] = join(step(k, inputs - k), parts[0]);
+  return join(join(parts[0], parts[1]), join(parts[2], parts[3]));
+}
 
 struct Norm {
   const float *weight, *bias;
   float mean, scale;
 
-  F32 apply(F32 x, int k, int inputs) const {
-    const int left = inputs - k;
-    return (x - mean) * scale * load_some(weight + k, left) + load_some(bias + k, left);
+  F32 apply(F32 x, int k, int count) const {
+    return (x - mean) * scale * load_some(weight + k, count) + load_some(bias + k, count);
   }
 };
 
-inline Norm norm_of(const float* x, int inputs, const float* weight, const float* bias, float epsilon) {
-  F32 total{};
-  for (int k = 0; k < inputs; k += kLanes) total += load_some(x + k, inputs - k);
+static Norm norm_of(const float* x, int inputs, const float* weight, const float* bias, float epsilon) {
+  const F32 total = fold(inputs, [&](int k, int count) INLINE_MEMBER { return load_some(x + k, count); }, added);
   const float mean = sum(total) / float(inputs);
-  F32 squares{};
-  for (int k = 0; k < inputs; k += kLanes) {
-    const I32 inside = lane_numbers() < splat(int32_t(inputs - k));
-    const F32 centred = select(inside, load_some(x + k, inputs - k) - mean, F32{});
-    squares += centred * centred;
-  }
-  return {weight, bias, mean, 1.0f / __builtin_sqrtf(sum(squares) / float(inputs) + epsilon)};
+  const auto square = [&](int k, int count) INLINE_MEMBER {
+    const F32 centred = load_some(x + k, count) - mean;
+    return select(lane_numbers() < splat(int32_t(count)), centred * centred, F32{});
+  };
+  return {weight, bias, mean, 1.0f / __builtin_sqrtf(sum(fold(inputs, square, added)) / float(inputs) + epsilon)};
 }
 
 void layer_norm(const float* x, int inputs, const float* weight, const float* bias, float epsilon, float* y) {
   const Norm norm = norm_of(x, inputs, weight, bias, epsilon);
   for (int k = 0; k < inputs; k += kLanes)
-    store_some(y + k, norm.apply(load_some(x + k, inputs - k), k, inputs), inputs - k);
+    store_some(y + k, norm.apply(load_some(x + k, inputs - k), k, inputs - k), inputs - k);
 }
 
-// Sixteen inputs of a token: four groups of eight bytes, `step` bytes apart.
-INLINE void store_quantized(uint8_t* to, std::size_t step, I32 q, int groups) {
-  alignas(32) uint8_t bytes[32];
+// The 32 bytes that hold sixteen inputs of a token.
+INLINE void store_quantized(uint8_t* to, I32 q) {
 #if defined(__AVX512VNNI__)
   const __m256i words = _mm512_cvtepi32_epi16((__m512i)(q + 32768));
   const __m256i order = _mm256_set_epi8(14, 12, 10, 8, 15, 13, 11, 9, 6, 4, 2, 0, 7, 5, 3, 1, 14, 12, 10, 8, 15, 13, 11,
                                         9, 6, 4, 2, 0, 7, 5, 3, 1);
-  _mm256_store_si256((__m256i*)bytes, _mm256_shuffle_epi8(words, order));
+  _mm256_storeu_si256((__m256i*)to, _mm256_shuffle_epi8(words, order));
 #else
-  store(bytes, __builtin_convertvector(q, U16));
+  store(to, __builtin_convertvector(q, U16));
 #endif
-  for (int group = 0; group < groups; group++) std::memcpy(to + std::size_t(group) * step, bytes + group * 8, 8);
+}
+
+template <bool kNormed>
+INLINE void quantize_row(const float* x, int inputs, const Norm& norm, float* scale, uint8_t* to, std::size_t step) {
+  const auto value = [&](int k, int count) INLINE_MEMBER {
+    const F32 v = load_some(x + k, count);
+    return kNormed ? norm.apply(v, k, count) : v;
+  };
+  const auto magnitude = [&](int k, int count) INLINE_MEMBER { return absolute(value(k, count)); };
+  const float top = maximum(fold(inputs, magnitude, larger));
+  const float inverse = top > 0 ? kLevels / top : 0.0f;
+  *scale = top / kLevels;
+  int k = 0;
+  for (; k + kLanes <= inputs; k += kLanes, to += step) store_quantized(to, to_nearest_int(value(k, kLanes) * inverse));
+  if (k < inputs) store_quantized(to, to_nearest_int(value(k, inputs - k) * inverse));
 }
 
 void quantize(const float* x, std::size_t stride, int inputs, const float* weight, const float* bias, float epsilon,
@@ -80,24 +126,14 @@ void quantize(const float* x, std::size_t stride, int inputs, const float* weigh
   int tile = 0;
   for (int row = begin; row < end; row++) {
     while (out.tile_begin(tile + 1) <= row) tile++;
-    const int first = out.tile_begin(tile), tokens = out.tile_begin(tile + 1) - first;
+    const int first = out.tile_begin(tile);
+    const std::size_t step = std::size_t(out.tile_begin(tile + 1) - first) * 32;
+    uint8_t* to = out.data + std::size_t(first) * std::size_t(out.quads) * 8 + std::size_t(row - first) * 32;
     const float* from = x + std::size_t(row) * stride;
-    const Norm norm = weight ? norm_of(from, inputs, weight, bias, epsilon) : Norm{};
-    const auto value = [&](int k) {
-      const F32 v = load_some(from + k, inputs - k);
-      return weight ? norm.apply(v, k, inputs) : v;
-    };
-    F32 largest{};
-    for (int k = 0; k < inputs; k += kLanes) largest = larger(absolute(value(k)), largest);
-    const float top = maximum(largest);
-    const float inverse = top > 0 ? kLevels / top : 0.0f;
-    out.scales[row] = top / kLevels;
-    uint8_t* to = out.data + std::size_t(first) * std::size_t(out.quads) * 8 + std::size_t(row - first) * 8;
-    const std::size_t step = std::size_t(tokens) * 8;
-    for (int quad = 0; quad < out.quads; quad += 4) {
-      const I32 q = to_nearest_int(value(quad * 4) * inverse);
-      store_quantized(to + std::size_t(quad) * step, step, q, out.quads - quad < 4 ? out.quads - quad : 4);
-    }
+    if (weight)
+      quantize_row<true>(from, inputs, norm_of(from, inputs, weight, bias, epsilon), out.scales + row, to, step);
+    else
+      quantize_row<false>(from, inputs, Norm{}, out.scales + row, to, step);
   }
 }
 
@@ -111,8 +147,8 @@ INLINE void dot(__m512i& sum, __m512i x, __m512i weights) {
   asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(weights));
 }
 
-template <int T, bool kAhead>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*totals)[kStripRows]) {
+template <int T>
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
   const int8_t* w = map.weights + std::size_t(strip) * map.strip_bytes();
   __m512i high[T][2], low[T][2];
 #pragma GCC unroll 2
@@ -122,20 +158,20 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
 #pragma GCC unroll 8
     for (int t = 0; t < T; t++) high[t][half] = begin, low[t][half] = _mm512_setzero_si512();
   }
-  for (int quad = 0; quad < map.quads; quad++, w += 128, x += 8 * T) {
-    if (kAhead) {
-      __builtin_prefetch(w + kPrefetch);
-      __builtin_prefetch(w + kPrefetch + 64);
-    }
-    const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
+  for (int quad = 0; quad < map.quads; quad += 4, x += 32 * T) {
+    ahead.ask();
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++, w += 128) {
+      const __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
 #pragma GCC unroll 8
-    for (int t = 0; t < T; t++) {
-      const __m512i x_high = _mm512_set1_epi32(load<int32_t>(x + 8 * t));
-      const __m512i x_low = _mm512_set1_epi32(load<int32_t>(x + 8 * t + 4));
-      dot(high[t][0], x_high, w0);
-      dot(high[t][1], x_high, w1);
-      dot(low[t][0], x_low, w0);
-      dot(low[t][1], x_low, w1);
+      for (int t = 0; t < T; t++) {
+        const __m512i x_high = _mm512_set1_epi32(load<int32_t>(x + 32 * t + 8 * i));
+        const __m512i x_low = _mm512_set1_epi32(load<int32_t>(x + 32 * t + 8 * i + 4));
+        dot(high[t][0], x_high, w0);
+        dot(high[t][1], x_high, w1);
+        dot(low[t][0], x_low, w0);
+        dot(low[t][1], x_low, w1);
+      }
     }
   }
 #pragma GCC unroll 8
@@ -152,6 +188,12 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
 // 2^31 / (127 * 32767) = 516 products fit in 32 bits; then they move on into floats.
 constexpr int kQuadsAtOnce = 64;
 
+// Where a quad of inputs of the first token of a tile lies.
+template <int T>
+INLINE const uint8_t* quad_of(const uint8_t* tile, int quad) {
+  return tile + std::size_t(quad / 4) * (32 * T) + quad % 4 * 8;
+}
+
 #if defined(__AVX2__)
 
 INLINE __m256i multiply_add(__m256i sum, __m256i a, __m256i b) {
@@ -162,8 +204,8 @@ INLINE __m256i multiply_add(__m256i sum, __m256i a, __m256i b) {
 #endif
 }
 
-template <int T, bool kAhead>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*totals)[kStripRows]) {
+template <int T>
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
   std::memset(totals, 0, T * sizeof *totals);
   const int8_t* const weights = map.weights + std::size_t(strip) * map.strip_bytes();
   for (int first = 0; first < map.quads; first += kQuadsAtOnce) {
@@ -172,14 +214,14 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
       __m256i sums[T][4] = {};
       for (int quad = first; quad < last; quad++) {
         const int8_t* w = weights + std::size_t(quad) * 128 + half * 64;
-        if (kAhead) __builtin_prefetch(w + kPrefetch);
-        const uint8_t* at = x + std::size_t(quad) * (8 * T);
+        if (half == 0 && quad % 4 == 0) ahead.ask();
+        const uint8_t* at = quad_of<T>(x, quad);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
           const __m256i rows = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(w + 16 * i)));
 #pragma GCC unroll 4
           for (int t = 0; t < T; t++)
-            sums[t][i] = multiply_add(sums[t][i], rows, _mm256_set1_epi64x(load<int64_t>(at + 8 * t)));
+            sums[t][i] = multiply_add(sums[t][i], rows, _mm256_set1_epi64x(load<int64_t>(at + 32 * t)));
         }
       }
 #pragma GCC unroll 4
@@ -196,8 +238,8 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
 
 #else
 
-template <int T, bool kAhead>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*totals)[kStripRows]) {
+template <int T>
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
   std::memset(totals, 0, T * sizeof *totals);
   const int8_t* const weights = map.weights + std::size_t(strip) * map.strip_bytes();
   for (int first = 0; first < map.quads; first += kQuadsAtOnce) {
@@ -205,9 +247,10 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
     int32_t sums[T][kStripRows] = {};
     for (int quad = first; quad < last; quad++) {
       const int8_t* w = weights + std::size_t(quad) * 128;
+      if (quad % 4 == 0) ahead.ask();
       for (int t = 0; t < T; t++) {
         int16_t a[4];
-        std::memcpy(a, x + std::size_t(quad) * (8 * T) + 8 * t, 8);
+        std::memcpy(a, quad_of<T>(x, quad) + 32 * t, 8);
         for (int r = 0; r < kStripRows; r++)
           sums[t][r] += w[4 * r] * a[0] + w[4 * r + 1] * a[1] + w[4 * r + 2] * a[2] + w[4 * r + 3] * a[3];
       }
@@ -224,11 +267,11 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, float (*tot
 
 INLINE F32 fast_gelu(F32 x) { return x / (exponential(x * -1.702f) + 1.0f); }
 
-template <int T, bool kAhead>
-void strip_times_tile(const Linear& map, int strip, const uint8_t* x, const float* token_scales, Epilogue epilogue,
-                      float* y, std::size_t stride) {
+template <int T>
+void strip_times_tile(const Linear& map, int strip, const uint8_t* x, const float* token_scales, Ahead ahead,
+                      Epilogue epilogue, float* y, std::size_t stride) {
   alignas(64) float totals[T][kStripRows];
-  multiply<T, kAhead>(map, strip, x, totals);
+  multiply<T>(map, strip, x, ahead, totals);
   const int first = strip * kStripRows;
   for (int lane = 0; lane < kStripRows && first + lane < map.rows; lane += kLanes) {
     const int count = map.rows - first - lane;
@@ -248,14 +291,11 @@ void strip_times_tile(const Linear& map, int strip, const uint8_t* x, const floa
 
 template <int T>
 INLINE void strip_times_tile_of(int tokens, const Linear& map, int strip, const uint8_t* x, const float* scales,
-                                Epilogue epilogue, float* y, std::size_t stride, bool ahead) {
+                                Ahead ahead, Epilogue epilogue, float* y, std::size_t stride) {
   if constexpr (T > 1) {
-    if (tokens < T) return strip_times_tile_of<T - 1>(tokens, map, strip, x, scales, epilogue, y, stride, ahead);
+    if (tokens < T) return strip_times_tile_of<T - 1>(tokens, map, strip, x, scales, ahead, epilogue, y, stride);
   }
-  if (ahead)
-    strip_times_tile<T, true>(map, strip, x, scales, epilogue, y, stride);
-  else
-    strip_times_tile<T, false>(map, strip, x, scales, epilogue, y, stride);
+  strip_times_tile<T>(map, strip, x, scales, ahead, epilogue, y, stride);
 }
 
 // Strip by strip, so that weights come from memory once and stay in the cache for all tiles of tokens.
@@ -265,7 +305,8 @@ void linear(const Linear& map, const Activations& x, Epilogue epilogue, float* y
     for (int tile = 0; tile < x.tiles; tile++) {
       const int first = x.tile_begin(tile), tokens = x.tile_begin(tile + 1) - first;
       strip_times_tile_of<kTile>(tokens, map, strip, x.data + std::size_t(first) * std::size_t(x.quads) * 8,
-                                 x.scales + first, epilogue, y + std::size_t(first) * stride, stride, tile == 0);
+                                 x.scales + first, ahead_of(map, strip, tile, x.tiles), epilogue,
+                                 y + std::size_t(first) * stride, stride);
     }
 }
 

@@ -27,7 +27,7 @@ Model::Model(const Shape& shape, int threads, int cache_pages, const std::string
       width_(round_up(shape.hidden, 16)),
       ffn_width_(round_up(shape.ffn, 16)),
       privates_(std::size_t(threads)),
-      counters_(std::size_t(shape.layers + 2) * 8) {
+      counters_(std::size_t(shape.layers + 2) * 8 * std::size_t(std::max(threads, 0))) {
   require(kernels_ != nullptr, "no kernels called '" + kernels + "' that this processor can run");
   require(shape.hidden > 0 && shape.heads > 0 && shape.vocabulary > 0 && shape.positions > 0 && shape.ffn > 0,
           "every size must be positive");
@@ -52,7 +52,7 @@ Model::Model(const Shape& shape, int threads, int cache_pages, const std::string
 void Model::allocate(Packed& packed, int rows, int inputs) {
   Linear& map = packed.map;
   map.rows = rows, map.inputs = inputs;
-  map.strips = divide_up(rows, kStripRows), map.quads = divide_up(inputs, 4);
+  map.strips = divide_up(rows, kStripRows), map.quads = quads_of(inputs);
   const std::size_t weights = std::size_t(map.strips) * map.strip_bytes();
   const std::size_t padded = std::size_t(map.strips) * kStripRows;
   packed.memory = Buffer(weights + padded * 12);

@@ -9,7 +9,7 @@ namespace {
 
 // Rows of one pass: enough that weights, read once a pass, cost little beside the multiplications; few enough that the
 // intermediate results of a 13B model stay below 150 MB.
-constexpr int kPassRows = 512;
+constexpr int kPassRows = 256;
 
 // Up to this many rows, every thread quantises all of them for itself: cheaper than to wait for each other.
 constexpr int kPrivateRows = 4;
@@ -17,6 +17,11 @@ constexpr int kPrivateRows = 4;
 // The likeliest tokens get their logits anew from the unquantised embeddings. In int8 alone, 0.6 % of the likeliest
 // tokens of the embedded model change.
 constexpr int kRescored = 32;
+
+// Each thread has an equal part of every phase, the same in every step, so that it finds its own keys, values and results
+// in its own cache. It takes it in turns of about this many bytes, some 20 microseconds, and a thread that has finished
+// takes the turns of one that is held up.
+constexpr std::size_t kTurnBytes = std::size_t(1) << 19;
 
 }  // namespace
 
@@ -47,7 +52,7 @@ void Model::step(const std::vector<Work>& work, const int* ids, float* logits) {
   for (int done = 0; next < work.size();) {
     plan(work, next, done, starts);
     reserve(rows_);
-    for (Counter& counter : counters_) counter.next.store(0, std::memory_order_relaxed);
+    for (Counter& counter : counters_) counter.taken.store(0, std::memory_order_relaxed);
     threads_.run([&](int thread) { forward(thread, ids + first_id_, logits); });
     first_id_ += rows_;
     first_wanted_ += wanted_;
@@ -86,16 +91,17 @@ void Model::reserve(int rows) {
 }
 
 void Model::forward(int thread, const int* ids, float* logits) {
+  const auto width = std::size_t(width_);
   float* const x = x_.as<float>();
-  share(thread, rows_, [&](int begin, int end) {
+  share(thread, rows_, width * 4, [&](int begin, int end) {
     for (int row = begin; row < end; row++)
-      kernels_->embed(words_, ids[row], &positions_, positions_of_[std::size_t(row)], x + row * std::size_t(width_));
+      kernels_->embed(words_, ids[row], &positions_, positions_of_[std::size_t(row)], x + std::size_t(row) * width);
   });
   for (int i = 0; i < shape_.layers; i++) layer(thread, layers_[std::size_t(i)], i);
-  share(thread, rows_, [&](int begin, int end) {
+  share(thread, rows_, width * 4, [&](int begin, int end) {
     for (int row = begin; row < end; row++)
-      kernels_->layer_norm(x + row * std::size_t(width_), shape_.hidden, final_norm_.weight.data(),
-                           final_norm_.bias.data(), shape_.epsilon, x + row * std::size_t(width_));
+      kernels_->layer_norm(x + std::size_t(row) * width, shape_.hidden, final_norm_.weight.data(),
+                           final_norm_.bias.data(), shape_.epsilon, x + std::size_t(row) * width);
   });
   top_layer(thread, layers_.back(), logits);
 }
@@ -121,13 +127,13 @@ void Model::top_layer(int thread, const Layer& layer, float* logits) {
   multiply(thread, layer.in, normed, Epilogue::kStore, qkv + h, 3 * width);
   if (wanted_ > 0) {
     // Queries pass through z before z becomes the residual.
-    share(thread, wanted_, [&](int begin, int end) {
+    share(thread, wanted_, width * 4, [&](int begin, int end) {
       for (int i = begin; i < end; i++)
         kernels_->embed(queries_, positions_of_[std::size_t(wanted_rows_[std::size_t(i)])], nullptr, 0, z + i * width);
     });
     const Activations queries = prepare(thread, z, width, shape_.hidden, nullptr, wanted_);
     multiply(thread, layer.query, queries, Epilogue::kStore, hidden_.as<float>(), width);
-    share(thread, wanted_, [&](int begin, int end) {
+    share(thread, wanted_, width * 4, [&](int begin, int end) {
       for (int i = begin; i < end; i++) std::copy_n(u + std::size_t(wanted_rows_[std::size_t(i)]) * width, h, z + i * width);
     });
   }
@@ -140,7 +146,7 @@ void Model::top_layer(int thread, const Layer& layer, float* logits) {
   float* const out = logits + std::size_t(first_wanted_) * vocabulary;
   const Activations last = prepare(thread, z, width, shape_.hidden, nullptr, wanted_);
   multiply(thread, head_, last, Epilogue::kStore, out, vocabulary);
-  share(thread, wanted_, [&](int begin, int end) {
+  share(thread, wanted_, vocabulary * 4, [&](int begin, int end) {
     for (int i = begin; i < end; i++) rescore(out + i * vocabulary, z + i * width);
   });
 }
@@ -174,12 +180,16 @@ void Model::rescore(float* logits, const float* x) const {
   for (int i = 0; i < count; i++) logits[best[i]] = kernels_->dot(words_, best[i], x);
 }
 
-void Model::share(int thread, int pieces, const std::function<void(int begin, int end)>& work) {
-  std::atomic<int>& next = counters_[std::size_t(privates_[std::size_t(thread)].phase++)].next;
-  // A few turns for each thread: one that is held up leaves its share to the others.
-  const int chunk = std::max(1, pieces / (threads_.count() * 8));
-  for (int begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < pieces;)
-    work(begin, std::min(pieces, begin + chunk));
+void Model::share(int thread, int pieces, std::size_t piece_bytes, const std::function<void(int begin, int end)>& work) {
+  const int count = threads_.count(), phase = privates_[std::size_t(thread)].phase++;
+  const int turn = std::max(1, int(kTurnBytes / std::max(piece_bytes, std::size_t(1))));
+  for (int turned = 0; turned < count; turned++) {
+    const int owner = (thread + turned) % count;
+    const int first = int(int64_t(owner) * pieces / count), end = int(int64_t(owner + 1) * pieces / count);
+    std::atomic<int>& taken = counters_[std::size_t(phase * count + owner)].taken;
+    for (int at; (at = first + taken.fetch_add(turn, std::memory_order_relaxed)) < end;)
+      work(at, std::min(end, at + turn));
+  }
   threads_.barrier();
 }
 
@@ -187,7 +197,7 @@ Activations Model::prepare(int thread, const float* x, std::size_t stride, int i
   const bool alone = rows <= kPrivateRows;
   const Private& own = privates_[std::size_t(thread)];
   Activations out;
-  out.rows = rows, out.quads = divide_up(inputs, 4), out.tiles = divide_up(rows, kernels_->tile);
+  out.rows = rows, out.quads = quads_of(inputs), out.tiles = divide_up(rows, kernels_->tile);
   out.data = (alone ? own.data : shared_data_).as<uint8_t>();
   out.scales = (alone ? own.scales : shared_scales_).as<float>();
   const int begin = alone ? 0 : int(int64_t(thread) * rows / threads_.count());
@@ -200,7 +210,9 @@ Activations Model::prepare(int thread, const float* x, std::size_t stride, int i
 
 void Model::multiply(int thread, const Packed& map, const Activations& x, Epilogue epilogue, float* y,
                      std::size_t stride) {
-  share(thread, map.map.strips,
+  // Weights are read once; beyond a few tokens multiplying takes the time.
+  const std::size_t strip_bytes = map.map.strip_bytes() * std::size_t(divide_up(x.rows, kernels_->tile));
+  share(thread, map.map.strips, strip_bytes,
         [&](int begin, int end) { kernels_->linear(map.map, x, epilogue, y, stride, begin, end); });
 }
 
@@ -210,7 +222,11 @@ void Model::attend(int thread, int layer, const float* queries, std::size_t quer
                    bool wanted) {
   const int heads = shape_.heads, size = shape_.head_size();
   const auto width = std::size_t(width_);
-  share(thread, int(segments_.size()) * heads, [&](int begin, int end) {
+  std::size_t keys_read = 0;
+  for (const Segment& segment : segments_)
+    keys_read += std::size_t(segment.start + segment.tokens) * std::size_t(wanted ? segment.wanted : segment.tokens);
+  const std::size_t head_bytes = keys_read / segments_.size() * std::size_t(size) * 4;
+  share(thread, int(segments_.size()) * heads, head_bytes, [&](int begin, int end) {
     for (int item = begin; item < end; item++) {
       const Segment& segment = segments_[std::size_t(item / heads)];
       const auto head = std::size_t(item % heads), at = head * std::size_t(size);

@@ -93,9 +93,9 @@ class Model {
   void feed_forward(int thread, const Layer& layer, float* x, int rows);
   void rescore(float* logits, const float* x) const;
 
-  // The phases that a pass is made of; all threads go through the same ones. `share` hands out pieces of work, piece
-  // by piece where a thread may be held up, and waits until all are done.
-  void share(int thread, int pieces, const std::function<void(int begin, int end)>& work);
+  // The phases that a pass is made of; all threads go through the same ones. `share` hands out pieces of work,
+  // each of which reads about `piece_bytes`, and waits until all are done.
+  void share(int thread, int pieces, std::size_t piece_bytes, const std::function<void(int begin, int end)>& work);
   Activations prepare(int thread, const float* x, std::size_t stride, int inputs, const Norm* norm, int rows);
   void multiply(int thread, const Packed& map, const Activations& x, Epilogue epilogue, float* y, std::size_t stride);
   void attend(int thread, int layer, const float* queries, std::size_t query_stride, const float* keys, bool wanted);
@@ -113,7 +113,7 @@ class Model {
 
   // One pass. Rows of x, z and context are `width_` floats apart, rows of qkv 3 * width_, rows of hidden ffn_width_.
   struct alignas(64) Counter {
-    std::atomic<int> next{0};
+    std::atomic<int> taken{0};  // pieces of one thread's part of one phase
   };
   struct alignas(64) Private {
     Buffer data, scales;

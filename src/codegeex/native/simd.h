@@ -16,6 +16,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+#define INLINE_MEMBER __attribute__((always_inline))
 
 namespace codegeex {
 namespace {
@@ -52,25 +53,23 @@ INLINE void store_some(float* to, F32 value, int count) {
   std::memcpy(to, &value, std::size_t(count < kLanes ? count : kLanes) * sizeof(float));
 }
 
-INLINE F32 select(I32 mask, F32 yes, F32 no) { return (F32)((mask & (I32)yes) | (~mask & (I32)no)); }
-INLINE F32 larger(F32 a, F32 b) { return select(a > b, a, b); }
+INLINE F32 select(I32 mask, F32 yes, F32 no) { return mask ? yes : no; }
+INLINE F32 larger(F32 a, F32 b) { return a > b ? a : b; }
 INLINE F32 absolute(F32 a) { return (F32)((I32)a & splat(int32_t(0x7fffffff))); }
 
-INLINE float sum(F32 v) {  // in halves, so that every instruction set adds in the same order
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-  return lanes[0];
+// The lanes joined in halves, so that every instruction set adds in the same order.
+template <class Join>
+INLINE float across(F32 v, Join join) {
+  v = join(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  v = join(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  v = join(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+  v = join(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+  return v[0];
 }
 
-INLINE float maximum(F32 v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-  return lanes[0];
-}
+INLINE F32 added(F32 a, F32 b) { return a + b; }
+INLINE float sum(F32 v) { return across(v, added); }
+INLINE float maximum(F32 v) { return across(v, larger); }
 
 INLINE I32 lane_numbers() { return I32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 
