@@ -33,14 +33,18 @@ from typing import IO, Any
 from chart import Chart
 from shapes import SHAPES
 
-OURS = "codegeex"
+OURS = "codegeex int8"
 WORKERS = {
     OURS: "ours.py",
-    "llama.cpp": "peer_llama_cpp.py",
-    "CTranslate2": "peer_ctranslate2.py",
-    "OpenVINO": "peer_openvino.py",
-    "transformers": "peer_transformers.py",
+    "llama.cpp Q8_0": "peer_llama_cpp.py",
+    "llama.cpp bf16": "peer_llama_cpp.py",
+    "CTranslate2 int8": "peer_ctranslate2.py",
+    "OpenVINO int8": "peer_openvino.py",
+    "transformers bf16": "peer_transformers.py",
 }
+"""By engine and format of the weights. llama.cpp reads fewer bytes in Q8_0 and multiplies faster in bfloat16 where the
+processor has it, so each is its best for some cases."""
+PEERS = list(dict.fromkeys(name.split()[0] for name in WORKERS if name != OURS))
 READY_SECONDS, ANSWER_SECONDS = 600, 600
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
 """Of the processor, the ones that decide which kernels an engine takes."""
@@ -86,16 +90,8 @@ def started(engine: str, python: str, shape: str, threads: int, cache: Path) -> 
     Raises:
         WorkerFailed: it cannot be started: a package is missing, a file cannot be written.
     """
-    command = [
-        python,
-        Path(__file__).parent / WORKERS[engine],
-        "--shape",
-        shape,
-        "--threads",
-        threads,
-        "--cache",
-        cache,
-    ]
+    script = Path(__file__).parent / WORKERS[engine]
+    command = [python, script, "--format", engine.split()[1], "--shape", shape, "--threads", threads, "--cache", cache]
     with tempfile.TemporaryFile("w+") as errors:
         try:
             process = subprocess.Popen(
@@ -132,17 +128,23 @@ class Comparison:
     figures: dict[tuple[int, str, str], Figures] = field(default_factory=dict)
     """By threads, shape and case."""
 
+    @property
+    def chosen(self) -> list[str]:
+        return [name for name in WORKERS if name == OURS or name.split()[0] in self.options.peers]
+
     def measure(self, shape: str, threads: int, order: random.Random) -> None:
         """All rounds of one shape and number of threads."""
         self.figures |= {(threads, shape, case): {} for case in self.cases}
         with ExitStack() as stack:
             workers = []
-            for engine in self.options.engines:
+            for engine in self.chosen:
                 python = sys.executable if engine == OURS else self.options.peers_python
                 say(f"{shape}, {plural(threads, 'thread')}: starting {engine}")
                 try:
                     worker = stack.enter_context(started(engine, python, shape, threads, self.options.cache))
                 except WorkerFailed as error:
+                    if engine == OURS:
+                        raise SystemExit(f"{engine} does not start: {error}") from None
                     say(f"{engine} is left out: {error}")
                     continue
                 self.engines[engine] = worker.about
@@ -166,8 +168,8 @@ class Comparison:
 
     def rows(self, threads: int) -> Iterator[list[str]]:
         """Cells of a table: heading first, then a row for each shape and case."""
-        names = [engine for engine in self.options.engines if engine in self.engines]
-        yield ["shape", "case", *(self.label(name) for name in names)]
+        names = [engine for engine in self.chosen if engine in self.engines]
+        yield ["shape", "case", *names]
         for (number, shape, case), figures in self.figures.items():
             if number == threads:
                 yield [shape.upper(), case, *(self._cell(figures, name) for name in names)]
@@ -181,12 +183,8 @@ class Comparison:
             return speed
         return f"{speed}: {median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
-    def label(self, engine: str) -> str:
-        return f"{engine} {self.engines[engine]['format']}"
-
     def chart(self, threads: int) -> str:
-        names = [engine for engine in self.options.engines if engine in self.engines]
-        labels = {name: self.label(name) for name in names}
+        names = [engine for engine in self.chosen if engine in self.engines]
         return Chart(
             title=f"Tokens per second, {plural(threads, 'thread')}: longer is faster",
             notes=[
@@ -194,11 +192,11 @@ class Comparison:
                 f"medians of {plural(self.options.rounds, 'round')},",
                 "the thin line from the slowest to the fastest. Every group of bars has its own scale.",
             ],
-            engines=list(labels.values()),
+            engines=names,
             shapes=[f"{shape.upper()} parameters" for shape in self.options.shapes],
             cases=list(self.cases),
             values={
-                (f"{shape.upper()} parameters", case): {labels[name]: values for name, values in figures.items()}
+                (f"{shape.upper()} parameters", case): figures
                 for (number, shape, case), figures in self.figures.items()
                 if number == threads
             },
@@ -217,7 +215,7 @@ class Comparison:
     def record(self) -> str:
         """The record as Markdown."""
         options = self.options
-        about = "; ".join(f"{self.label(name)} ({engine['version']})" for name, engine in self.engines.items())
+        about = "; ".join(f"{name} ({engine['version']})" for name, engine in self.engines.items())
         lines = [
             "# Decoding and prefill beside other engines",
             "",
@@ -226,7 +224,7 @@ class Comparison:
             "Random weights of the same shape in every engine. "
             f"{plural(options.rounds, 'round')} (seed {options.seed}) after one to warm up.",
             f"Decode follows prompts of {options.prompt} tokens, {options.tokens} steps. Cells are tokens a second of",
-            f"all sequences together, and how many times faster {OURS} is: the median of the rounds' ratios, with the",
+            "all sequences together, and how many times faster codegeex is: the median of the rounds' ratios, with the",
             "least and the most.",
         ]
         for threads in options.threads:
@@ -295,7 +293,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has the peers installed")
     parser.add_argument("--output", type=Path, help="where to write, without an ending; else only print")
-    parser.add_argument("--engines", nargs="+", choices=WORKERS, default=list(WORKERS))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--threads", nargs="+", type=int, default=[2, 1])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 16])
@@ -325,7 +323,7 @@ def main() -> None:
     if options.output:
         comparison.write()
     for threads in options.threads:
-        print(f"\n{plural(threads, 'thread')}, tokens/s: times {OURS} is faster (least–most)")
+        print(f"\n{plural(threads, 'thread')}, tokens/s: times codegeex is faster (least–most)")
         table = list(comparison.rows(threads))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for row in table:
