@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import Logits, ScriptedBackend
 
-from codegeex.engine import Completion, SamplingParams, generate
-from codegeex.engine.generation import Finished
+from codegeex.engine import Completion, Engine, Finished, SamplingParams
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
@@ -49,8 +48,8 @@ class Search:
 
     def run(self, params: SamplingParams, positions: int = 100) -> list[Completion]:
         self.backend = backend = ScriptedBackend(self.table, len(self.tokenizer), positions)
-        events = list(generate(backend, self.tokenizer, self.tokenizer.encode("Q"), params))
-        assert not backend.open, "sequences were left open"
+        events = list(Engine(backend, self.tokenizer, kept=0).generate(self.tokenizer.encode("Q"), params))
+        assert not backend.open_sequences, "sequences were left open"
         assert backend.prefills == 1
         finished = [event for event in events if isinstance(event, Finished)]
         assert [event.index for event in finished] == list(range(len(finished)))
@@ -127,7 +126,7 @@ def test_it_does_stop_early(byte_tokenizer: Tokenizer) -> None:
     search = Search(byte_tokenizer, lambda text: {"a": 0.2, END: 0.8})
     found = search.run(SamplingParams(beams=2, n=2, length_penalty=0))
     assert [one.text for one in found] == ["", "a"]
-    assert search.backend.decodes == 1
+    assert search.backend.steps == 2
 
 
 @given(seed=st.integers(0, 10**6), longest=st.integers(1, 5))
@@ -211,5 +210,5 @@ def test_an_error_leaves_no_sequence_open(byte_tokenizer: Tokenizer) -> None:
     search = Search(byte_tokenizer, model)
     backend = ScriptedBackend(search.table, len(byte_tokenizer))
     with pytest.raises(CodeGeeXError, match="device is gone"):
-        list(generate(backend, byte_tokenizer, [1], SamplingParams(beams=3)))
-    assert not backend.open
+        list(Engine(backend, byte_tokenizer, kept=0).generate([1], SamplingParams(beams=3)))
+    assert not backend.open_sequences

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scripted import Logits, ScriptedBackend, saying
 
 from codegeex import languages
-from codegeex.engine import Completion, Piece, SamplingParams, generate
-from codegeex.engine.generation import Finished, RuleFactory
+from codegeex.engine import Completion, Engine, Finished, Piece, SamplingParams
 from codegeex.engine.stops import block_rule
+from codegeex.engine.text import RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
@@ -50,14 +50,14 @@ def listen(
     """The pieces and the completion of each sample; nothing may come after a sample is finished."""
     pieces: dict[int, list[str]] = {index: [] for index in range(options.n)}
     completions: dict[int, Completion] = {}
-    for event in generate(backend, tokenizer, [1, 2, 3], options, make_rule):
+    for event in Engine(backend, tokenizer, kept=0).generate([1, 2, 3], options, make_rule):
         assert event.index not in completions
         if isinstance(event, Piece):
             assert event.text
             pieces[event.index].append(event.text)
         else:
             completions[event.index] = event.completion
-    assert not backend.open, "sequences were left open"
+    assert not backend.open_sequences, "sequences were left open"
     return pieces, completions
 
 
@@ -162,7 +162,7 @@ def test_a_character_cut_by_the_limit_is_replaced(byte_tokenizer: Tokenizer) -> 
 def test_impossible_prompts_are_refused(byte_tokenizer: Tokenizer, prompt: list[int], message: str) -> None:
     backend = saying(byte_tokenizer, [], positions=8)
     with pytest.raises(CodeGeeXError, match=message):
-        next(generate(backend, byte_tokenizer, prompt, GREEDY))
+        next(Engine(backend, byte_tokenizer, kept=0).generate(prompt, GREEDY))
     assert not backend.prefills
 
 
@@ -222,7 +222,7 @@ def test_samples_end_at_their_own_time_and_are_decoded_together(byte_tokenizer: 
     _, completions = listen(backend, byte_tokenizer, SamplingParams(n=8, seed=0))
     lengths = [len(completions[index].tokens) for index in range(8)]
     assert len(set(lengths)) > 2
-    assert backend.decodes == max(lengths) - 1
+    assert backend.steps == max([lengths[0], *(1 + length for length in lengths[1:])])
     for one in completions.values():
         np.testing.assert_allclose(one.logprobs, np.log(1 / 3), atol=1e-6)
         assert one.tokens[-1] == byte_tokenizer.end_of_text
@@ -232,11 +232,11 @@ def test_samples_end_at_their_own_time_and_are_decoded_together(byte_tokenizer: 
 def test_whoever_stops_listening_leaves_no_sequence_open(byte_tokenizer: Tokenizer, heard: int) -> None:
     rows = len(byte_tokenizer)
     backend = ScriptedBackend(random_table(rows), rows)
-    events = generate(backend, byte_tokenizer, [1], SamplingParams(n=3, seed=0, max_tokens=3))
+    events = Engine(backend, byte_tokenizer, kept=0).generate([1], SamplingParams(n=3, seed=0, max_tokens=3))
     for _ in range(heard):
         next(events)
     events.close()
-    assert not backend.open
+    assert not backend.open_sequences
 
 
 def test_an_error_leaves_no_sequence_open(byte_tokenizer: Tokenizer) -> None:
@@ -247,13 +247,15 @@ def test_an_error_leaves_no_sequence_open(byte_tokenizer: Tokenizer) -> None:
 
     backend = ScriptedBackend(table, len(byte_tokenizer))
     with pytest.raises(RuntimeError, match="device is gone"):
-        list(generate(backend, byte_tokenizer, [1], SamplingParams(n=2, seed=0)))
-    assert not backend.open
+        list(Engine(backend, byte_tokenizer, kept=0).generate([1], SamplingParams(n=2, seed=0)))
+    assert not backend.open_sequences
 
 
 @pytest.mark.parametrize("options", [{"n": 3}, {"beams": 3, "n": 2}])
 def test_a_real_backend_is_left_empty(numpy_backend: Any, tiny_tokenizer: Tokenizer, options: dict[str, Any]) -> None:
-    events = list(generate(numpy_backend, tiny_tokenizer, [5, 6], SamplingParams(seed=1, max_tokens=12, **options)))
+    events = list(
+        Engine(numpy_backend, tiny_tokenizer, kept=0).generate([5, 6], SamplingParams(seed=1, max_tokens=12, **options))
+    )
     completions = [event.completion for event in events if isinstance(event, Finished)]
     assert len(completions) == options["n"]
     assert not numpy_backend._caches

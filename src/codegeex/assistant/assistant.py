@@ -12,9 +12,10 @@ from codegeex import languages, tokenizer
 from codegeex.assistant import prompts
 from codegeex.assistant.prompts import Task
 from codegeex.engine.backend import Backend, BackendName, make_backend
-from codegeex.engine.generation import Completion, Finished, FinishReason, Piece, RuleFactory, generate
+from codegeex.engine.engine import Engine
 from codegeex.engine.sampling import SamplingParams
 from codegeex.engine.stops import block_rule
+from codegeex.engine.text import Completion, Finished, FinishReason, Piece, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.languages import Language
 from codegeex.tokenizer import Tokenizer
@@ -89,8 +90,8 @@ class Model:
                 f"the tokenizer has {len(vocabulary)} ids, the model only {backend.config.vocab_size}: "
                 "they do not belong together."
             )
-        self.backend = backend
-        self.tokenizer = vocabulary
+        self.backend, self.tokenizer = backend, vocabulary
+        self.engine = Engine(backend, vocabulary)
 
     def generate(self, intent: str, *, language: str, **sampling: Any) -> Generation:
         """Write a program for `intent` in `language`; further arguments are those of `SamplingParams`.
@@ -185,7 +186,7 @@ class Model:
         """Answer a request."""
         completions: dict[int, Completion] = {
             event.index: event.completion
-            for event in generate(self.backend, self.tokenizer, request.prompt, params, request.make_rule)
+            for event in self.engine.generate(request.prompt, params, request.make_rule)
             if isinstance(event, Finished)
         }
         answers = [
@@ -205,7 +206,7 @@ class Model:
         """The text of a request's only sample, as it grows."""
         if request.head:
             yield request.head
-        for event in generate(self.backend, self.tokenizer, request.prompt, params, request.make_rule):
+        for event in self.engine.generate(request.prompt, params, request.make_rule):
             if isinstance(event, Piece):
                 yield event.text
 

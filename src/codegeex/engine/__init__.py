@@ -1,7 +1,8 @@
 """Inference: backends that turn tokens into logits, and everything above them that is the same for all."""
 
 from codegeex.engine.backend import Backend, make_backend
-from codegeex.engine.generation import Completion, Event, Piece, generate
+from codegeex.engine.engine import Engine
 from codegeex.engine.sampling import SamplingParams
+from codegeex.engine.text import Completion, Event, Finished, Piece
 
-__all__ = ["Backend", "Completion", "Event", "Piece", "SamplingParams", "generate", "make_backend"]
+__all__ = ["Backend", "Completion", "Engine", "Event", "Finished", "Piece", "SamplingParams", "make_backend"]

@@ -24,6 +24,8 @@ class Backend(Protocol):
 
     name: str
     config: ModelConfig
+    cheap_tokens: int
+    """Further tokens of a step that computes one, which together cost less than a step of their own."""
 
     def open(self) -> Handle:
         """A new sequence without tokens."""

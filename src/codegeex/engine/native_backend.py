@@ -49,6 +49,7 @@ class NativeBackend(Backend):
     """
 
     name = "native"
+    cheap_tokens = 5  # what the AVX-512 kernels multiply together with the first
 
     def __init__(
         self, source: TensorSource, threads: int | None = None, cache_bytes: int | None = None, kernels: str = "auto"

@@ -76,6 +76,7 @@ class NumpyBackend(Backend):
     """
 
     name = "numpy"
+    cheap_tokens = 5
 
     def __init__(self, source: TensorSource, cache_bytes: int | None = None):
         self.config = source.config

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codegeex.errors import CodeGeeXError
+
+_choose: Callable[..., tuple[int, float]] | None
+try:
+    from codegeex._native import choose as _choose
+except ImportError:  # installed without a compiler
+    _choose = None
 
 Probabilities = NDArray[np.float64]
 
@@ -111,12 +118,22 @@ class Sampler:
     def __init__(self, params: SamplingParams, seed: int, index: int):
         self._params = params
         self._rng = np.random.default_rng([seed, index])
+        # As the compiled function takes them; beyond these bounds a value means the same.
+        self._arguments = (min(params.temperature, 1e30), min(params.top_k, 2**31 - 1), max(params.top_p, 1e-30))
 
     def draw(self, logits: NDArray[np.float32]) -> tuple[int, float]:
         """A token for logits [V], and its log-probability under the untempered, unfiltered distribution."""
-        if self._params.greedy:
-            token = int(logits.argmax())
-        else:
-            cumulative = np.cumsum(probabilities(logits, self._params))
-            token = int(np.searchsorted(cumulative, self._rng.random() * cumulative[-1], side="right"))
-        return token, float(log_softmax(logits)[token])
+        uniform = 0.0 if self._params.greedy else self._rng.random()
+        if _choose is not None:
+            return _choose(logits, *self._arguments, uniform)
+        return choose(logits, self._params, uniform)
+
+
+def choose(logits: NDArray[np.float32], params: SamplingParams, uniform: float) -> tuple[int, float]:
+    """The token that `uniform` in [0, 1) points at where probabilities lie side by side in the order of their ids."""
+    if params.greedy:
+        token = int(logits.argmax())
+    else:
+        cumulative = np.cumsum(probabilities(logits, params))
+        token = int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
+    return token, float(log_softmax(logits)[token])

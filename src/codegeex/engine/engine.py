@@ -1,0 +1,421 @@
+"""Continuous batching: many samples of many requests in one model, joining and leaving between steps.
+
+A sample is a list of tokens, the prompt first, of which the backend has computed some. Every step appends to each
+sample what is missing: part of a prompt, the token drawn last, that token and a guess at the next ones. When nothing
+is missing the last logits give the next token. There is no other state, so a sample that must make room for others
+gives its sequence back and later computes its tokens anew, and a prompt that shares its beginning with another
+sequence forks it and computes the rest.
+
+What a sample says does not depend on who shares its steps: it has its own random numbers, and on the native backend
+its logits are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegeex.engine.backend import Backend, Handle
+from codegeex.engine.beam import beam_search
+from codegeex.engine.lookup import PromptLookup
+from codegeex.engine.sampling import Sampler, SamplingParams
+from codegeex.engine.text import Event, Finished, GrowingText, Piece, RuleFactory
+from codegeex.errors import CodeGeeXError
+from codegeex.tokenizer import Tokenizer
+
+SHARED = 16
+"""Tokens of a common beginning that are worth waiting for, and keeping a sequence for."""
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    """What a caller waits for."""
+
+    unfinished: int
+    events: deque[Event] = field(default_factory=deque)
+    abandoned: bool = False
+    error: BaseException | None = None
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.events) or not self.unfinished or self.error is not None
+
+
+@dataclass(eq=False, slots=True)
+class _Sample:
+    """One text in the making.
+
+    Attributes:
+        tokens: the prompt and what has been drawn.
+        handle: its sequence, where it has one.
+        computed: how many of the tokens the sequence holds.
+        lookup: guesses at the next tokens; None for no guesses.
+    """
+
+    request: _Request
+    index: int
+    tokens: list[int]
+    text: GrowingText
+    sampler: Sampler
+    lookup: PromptLookup | None
+    handle: Handle | None = None
+    computed: int = 0
+
+    @property
+    def missing(self) -> int:
+        return len(self.tokens) - self.computed
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a sample appends in one step: tokens that are missing, then a guess; and the rows of logits it wants."""
+
+    sample: _Sample
+    ids: list[int]
+    guess: list[int]
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The sequence of a finished sample, for requests that begin like it."""
+
+    handle: Handle
+    tokens: list[int]
+
+
+class Engine:
+    """Generates text for any number of callers at once; safe to use from several threads.
+
+    The thread of a caller who waits runs the next step, for all of them.
+
+    Args:
+        backend: runs the model; the engine is its only user.
+        tokenizer: the model's vocabulary.
+        batch: most samples in one step; the others wait.
+        chunk: most tokens of prompts in one step, so that a long prompt does not hold up the others for long.
+        kept: sequences of finished samples that are kept for requests that begin like them.
+        speculate: whether to guess tokens (see `lookup`). It changes nothing but speed, up to the rounding of a backend
+            that computes several tokens together differently from one by one.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        *,
+        batch: int = 64,
+        chunk: int = 256,
+        kept: int = 8,
+        speculate: bool = True,
+    ):
+        self.backend, self.tokenizer = backend, tokenizer
+        self._batch, self._chunk, self._most_kept, self._speculate = batch, chunk, kept, speculate
+        self._arrived: SimpleQueue[_Sample] = SimpleQueue()
+        self._waiting: deque[_Sample] = deque()
+        self._running: list[_Sample] = []  # who came first stands first
+        self._kept: list[_Kept] = []  # the one used last stands last
+        self._crowded = False  # a sample had to make room, and none has left since
+        self._stepping = False
+        self._turn = threading.Condition()
+        self._banned = _banned_ids(tokenizer, backend.config.vocab_size)
+
+    def generate(
+        self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory = lambda: None
+    ) -> Iterator[Event]:
+        """Generate `params.n` completions of a prompt.
+
+        Samples end on end-of-text, a stop text, the rule, `max_tokens` or a full context. Whoever stops listening
+        cancels what is unfinished.
+
+        Args:
+            prompt: ids, at least one, fewer than the model has positions.
+            params: how to choose tokens.
+            make_rule: gives a fresh stop rule for each sample.
+
+        Yields:
+            A `Piece` whenever a sample's text grows, a `Finished` when it ends. Beam search yields only the latter.
+
+        Raises:
+            CodeGeeXError: the prompt is empty or fills the context, or not even this request alone fits in memory.
+        """
+        longest = self.backend.config.max_position_embeddings
+        if not prompt:
+            raise CodeGeeXError("the prompt is empty.")
+        if len(prompt) >= longest:
+            raise CodeGeeXError(f"the prompt has {len(prompt)} tokens; the model holds {longest}, answer included.")
+        room = min(params.max_tokens, longest - len(prompt))
+        if params.beams > 1:
+            yield from self._search(prompt, params, make_rule, room)
+            return
+        request = self._submit(prompt, params, make_rule, room)
+        try:
+            while True:
+                self._wait_for(request)
+                while request.events:
+                    yield request.events.popleft()
+                if request.error is not None:
+                    raise request.error
+                if not request.unfinished:
+                    return
+        finally:
+            request.abandoned = True
+            if request.unfinished:
+                with self._own_turn():
+                    self._drop_abandoned()
+
+    def forget(self) -> None:
+        """Give back the memory of kept sequences."""
+        with self._own_turn():
+            while self._kept:
+                self.backend.free(self._kept.pop().handle)
+
+    # ---- whose turn it is --------------------------------------------------------------------------------------------
+
+    def _wait_for(self, request: _Request) -> None:
+        """Run steps, or let others run them, until there is something for `request`."""
+        while not request.ready:
+            with self._turn:
+                while self._stepping and not request.ready:
+                    self._turn.wait()
+                if request.ready:
+                    return
+                self._stepping = True
+            with self._ending_turn():
+                self._step()
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        """The backend to oneself."""
+        with self._turn:
+            while self._stepping:
+                self._turn.wait()
+            self._stepping = True
+        with self._ending_turn():
+            yield
+
+    @contextmanager
+    def _ending_turn(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._stepping = False
+                self._turn.notify_all()
+
+    # ---- joining and leaving -----------------------------------------------------------------------------------------
+
+    def _submit(self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory, room: int) -> _Request:
+        request = _Request(params.n)
+        seed = secrets.randbits(63) if params.seed is None else params.seed
+        for index in range(params.n):
+            tokens = list(prompt)
+            text = GrowingText(self.tokenizer, params, make_rule(), room)
+            lookup = PromptLookup(tokens) if self._speculate else None
+            self._arrived.put(_Sample(request, index, tokens, text, Sampler(params, seed, index), lookup))
+        return request
+
+    def _admit(self) -> None:
+        """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
+        while not self._arrived.empty():
+            self._waiting.append(self._arrived.get())
+        for sample in list(self._waiting):
+            if self._crowded or len(self._running) == self._batch:
+                return
+            if any(_will_share(sample.tokens, other) for other in self._running):
+                continue
+            self._waiting.remove(sample)
+            sample.handle, sample.computed = self._sequence_for(sample.tokens)
+            self._running.append(sample)
+
+    def _sequence_for(self, tokens: list[int]) -> tuple[Handle, int]:
+        """A sequence that holds as much of `tokens` as some other one does, but for the last; and how much that is."""
+        places = [(entry.handle, entry.tokens) for entry in self._kept]
+        places += [
+            (other.handle, other.tokens[: other.computed]) for other in self._running if other.handle is not None
+        ]
+        shared, handle = max(((_common(tokens[:-1], held), handle) for handle, held in places), default=(0, 0))
+        if shared:
+            self._kept.sort(key=lambda entry: entry.handle == handle)
+            with suppress(MemoryError):
+                twin = self.backend.fork(handle)
+                self.backend.truncate(twin, shared)
+                return twin, shared
+        return self.backend.open(), 0
+
+    def _leave(self, sample: _Sample) -> None:
+        """Take a sample out of the batch. The first one's sequence of each request is kept for later ones."""
+        self._running.remove(sample)
+        self._crowded = False
+        assert sample.handle is not None
+        held = sample.tokens[: sample.computed]
+        if sample.index or len(held) < SHARED or not self._most_kept:
+            self.backend.free(sample.handle)
+        else:
+            contained = [entry for entry in self._kept if _common(entry.tokens, held) == len(entry.tokens)]
+            self._kept.append(_Kept(sample.handle, held))
+            for entry in contained or self._kept[: -self._most_kept]:
+                self._kept.remove(entry)
+                self.backend.free(entry.handle)
+
+    def _drop_abandoned(self) -> None:
+        for sample in [sample for sample in self._running if sample.request.abandoned]:
+            self._leave(sample)
+        self._waiting = deque(sample for sample in self._waiting if not sample.request.abandoned)
+
+    # ---- a step ------------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        """One pass of the model: samples join, everyone appends, texts grow, finished samples leave."""
+        try:
+            self._drop_abandoned()
+            self._admit()
+            work = self._plan()
+            logits = self._compute(work)
+        except BaseException as error:
+            for sample in self._running:  # nobody may wait for what nobody computes
+                sample.request.error, sample.request.abandoned = error, True
+            self._drop_abandoned()
+            return
+        logits[:, self._banned] = -np.inf
+        row = 0
+        for entry in work:
+            entry.sample.computed += len(entry.ids)
+            if entry.wanted:
+                self._grow(entry, logits[row : row + entry.wanted])
+                row += entry.wanted
+
+    def _plan(self) -> list[_Work]:
+        work = []
+        budget = self._chunk
+        most_guessed = self.backend.cheap_tokens // max(1, len(self._running))
+        for sample in self._running:
+            if sample.missing == 1:
+                most = min(most_guessed, sample.text.left - 1)
+                guess = sample.lookup.guess(most) if sample.lookup else []
+                work.append(_Work(sample, sample.tokens[-1:], guess, 1 + len(guess)))
+            elif budget:
+                ids = sample.tokens[sample.computed :][:budget]
+                budget -= len(ids)
+                work.append(_Work(sample, ids, [], int(len(ids) == sample.missing)))
+        return work
+
+    def _compute(self, work: list[_Work]) -> NDArray[np.float32]:
+        """The logits of `work`, from which samples that had to make room are taken out."""
+        while True:
+            try:
+                return self.backend.step(
+                    [_handle(entry.sample) for entry in work],
+                    [entry.ids + entry.guess for entry in work],
+                    [entry.wanted for entry in work],
+                )
+            except MemoryError:
+                # Whoever stands first stays, and is in every step.
+                self._make_room(staying=1)
+                work[:] = [entry for entry in work if entry.sample.handle is not None]
+
+    def _make_room(self, staying: int) -> None:
+        """Take back the sequence that is missed least.
+
+        Raises:
+            CodeGeeXError: there is none, but for those of the `staying` first samples.
+        """
+        if self._kept:
+            self.backend.free(self._kept.pop(0).handle)
+        elif len(self._running) > staying:
+            sample = self._running.pop()
+            self.backend.free(_handle(sample))
+            sample.handle, sample.computed = None, 0
+            self._waiting.appendleft(sample)
+            self._crowded = True
+        else:
+            raise CodeGeeXError("the request does not fit in the memory that is left for keys and values.")
+
+    def _grow(self, entry: _Work, logits: NDArray[np.float32]) -> None:
+        """Draw tokens from `logits` [1 + guessed, V], as long as the guess was what is drawn."""
+        sample, request = entry.sample, entry.sample.request
+        right = 0
+        for row, guessed in zip_longest(logits, entry.guess):
+            token, logprob = sample.sampler.draw(row)
+            sample.tokens.append(token)
+            sample.text.add(token, logprob)
+            if sample.text.finish_reason is not None or token != guessed:
+                break
+            right += 1
+        held = sample.computed + len(entry.guess)
+        sample.computed += right
+        if held > sample.computed:
+            self.backend.truncate(_handle(sample), sample.computed)
+        if sample.lookup and entry.guess:
+            sample.lookup.learn(len(entry.guess), right)
+        if piece := sample.text.fresh():
+            request.events.append(Piece(sample.index, piece))
+        if sample.text.finish_reason is not None:
+            self._leave(sample)
+            request.events.append(Finished(sample.index, sample.text.completion()))
+            request.unfinished -= 1
+
+    # ---- beam search -------------------------------------------------------------------------------------------------
+
+    def _search(
+        self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory, room: int
+    ) -> Iterator[Finished]:
+        search = beam_search(self.backend, self._beam_step, self.tokenizer, prompt, params, make_rule, room)
+        try:
+            while True:
+                with self._own_turn():
+                    found = next(search)
+                yield from found
+                if found:
+                    return
+        except MemoryError:
+            raise CodeGeeXError("so many beams do not fit in the memory that is left for keys and values.") from None
+        finally:
+            with self._own_turn():
+                search.close()
+
+    def _beam_step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        while True:
+            try:
+                logits = self.backend.step(sequences, ids, [1] * len(sequences))
+            except MemoryError:
+                self._make_room(staying=0)
+            else:
+                logits[:, self._banned] = -np.inf
+                return logits
+
+
+def _handle(sample: _Sample) -> Handle:
+    assert sample.handle is not None
+    return sample.handle
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """The length of the common beginning."""
+    shorter = min(len(one), len(other))
+    if one[:shorter] == other[:shorter]:
+        return shorter
+    return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+
+
+def _will_share(tokens: list[int], other: _Sample) -> bool:
+    """Whether a running sample will soon hold so much more of `tokens` that it pays to wait for it."""
+    common = _common(tokens[:-1], other.tokens)
+    more = common - other.computed
+    return other.missing > 1 and more > 0 and (more >= SHARED or common == len(tokens) - 1)
+
+
+def _banned_ids(tokenizer: Tokenizer, vocab_size: int) -> NDArray[np.int64]:
+    """Ids that may not be generated: padding rows, and special tokens but end-of-text and runs of spaces."""
+    allowed = {tokenizer.end_of_text, *tokenizer.space_run_ids}
+    special = set(tokenizer.special_ids.values()) - allowed
+    return np.array(sorted(special | set(range(len(tokenizer), vocab_size))), dtype=np.int64)
