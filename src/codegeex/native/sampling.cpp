@@ -8,6 +8,7 @@ namespace codegeex {
 namespace {
 
 constexpr int kBlock = 1024;
+constexpr std::size_t kGlance = 128;  // weights that are passed over together where none is large
 
 int first_of(const float* values, int count, float value) {
   return int(std::find(values, values + count, value) - values);
@@ -30,13 +31,19 @@ int draw_from_all(const std::vector<float>& weights, const std::vector<double>& 
 
 // The tokens that stay after top-k and top-p, most likely first. The likeliest has weight 1, so looking only at weights
 // above a falling threshold finds them without sorting the vocabulary.
-std::vector<int> keep(const std::vector<float>& weights, double total, const Sampling& sampling) {
+std::vector<int> keep(const Kernels& kernels, const std::vector<float>& weights, double total,
+                      const Sampling& sampling) {
   std::vector<int> kept;
   for (float threshold = 0.01f;; threshold = threshold > 1e-30f ? threshold * threshold : 0.0f) {
     kept.clear();
     double mass = 0;
-    for (std::size_t token = 0; token < weights.size(); token++)
-      if (weights[token] > 0 && weights[token] >= threshold) kept.push_back(int(token)), mass += double(weights[token]);
+    for (std::size_t begin = 0; begin < weights.size(); begin += kGlance) {
+      const std::size_t end = std::min(weights.size(), begin + kGlance);
+      if (kernels.maximum(weights.data() + begin, int(end - begin)) < threshold) continue;
+      for (std::size_t token = begin; token < end; token++)
+        if (weights[token] > 0 && weights[token] >= threshold)
+          kept.push_back(int(token)), mass += double(weights[token]);
+    }
     const bool enough_k = sampling.top_k == 0 || int(kept.size()) >= sampling.top_k;
     const bool enough_p = sampling.top_k > 0 || mass > double(sampling.top_p) * total;
     if (threshold == 0 || (enough_k && enough_p)) break;
@@ -86,7 +93,7 @@ Choice choose(const Kernels& kernels, const float* logits, int count, const Samp
   }
   if (sampling.top_k == 0 && sampling.top_p >= 1) return choice(draw_from_all(weights, blocks, uniform * total));
 
-  std::vector<int> kept = keep(weights, total, sampling);
+  std::vector<int> kept = keep(kernels, weights, total, sampling);
   std::sort(kept.begin(), kept.end());
   total = 0;
   for (const int token : kept) total += double(weights[std::size_t(token)]);
