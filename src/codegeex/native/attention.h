@@ -22,6 +22,7 @@ constexpr int kSums = 4;                               // of two registers each 
 constexpr int kChunkPages = 16;
 constexpr int kChunk = kChunkPages * kPageTokens;      // keys between two updates of the running maximum
 constexpr int kMaxHeadSize = 256;
+constexpr int kTokensAhead = 8;  // whose keys and values, often computed by another processor, are asked for
 static_assert(kPageTokens == kLanes, "a vector of scores is a page");
 static_assert(kChunkPages % 8 == 0, "pages are scored up to eight at a time");
 
@@ -38,6 +39,8 @@ INLINE void store_keys_and_values(const HeadWork& work) {
     uint16_t* values = page_values(work, position / kPageTokens) + slot * round_up(size, kLanes);
     const std::size_t at = std::size_t(token) * work.stride;
     for (int d = 0; d < size; d += kLanes) {
+      __builtin_prefetch(work.keys + at + kTokensAhead * work.stride + d);
+      __builtin_prefetch(work.values + at + kTokensAhead * work.stride + d);
       uint16_t halfs[kLanes];
       to_half(halfs, load_some(work.keys + at + d, size - d));
       for (int i = 0; i < kLanes && d + i < size; i++) keys[(d + i) * kPageTokens] = halfs[i];
@@ -113,8 +116,12 @@ void attend_block(const HeadWork& work, const float* queries_at, int position, f
   const int size = work.head_size;
   const float scale = 1.0f / __builtin_sqrtf(float(size));
   for (int q = 0; q < Q; q++) {
-    for (int d = 0; d < size; d++) queries[q][d] = queries_at[std::size_t(q) * work.query_stride + d] * scale;
-    for (int d = 0; d < round_up(size, kLanes); d += kLanes) store(context[q] + d, F32{});
+    const float* from = queries_at + std::size_t(q) * work.query_stride;
+    for (int d = 0; d < size; d += kLanes) {
+      store(queries[q] + d, load_some(from + d, size - d) * scale);
+      store(context[q] + d, F32{});
+      if (Q > 1) __builtin_prefetch(from + Q * work.query_stride + d);
+    }
     highest[q] = -3e38f, total[q] = 0.0f;
   }
   for (int first = 0; first < position + Q; first += kChunk) {

@@ -148,7 +148,7 @@ INLINE void dot(__m512i& sum, __m512i x, __m512i weights) {
 }
 
 template <int T>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, F32 (*totals)[2]) {
   const int8_t* w = map.weights + std::size_t(strip) * map.strip_bytes();
   __m512i high[T][2], low[T][2];
 #pragma GCC unroll 2
@@ -179,7 +179,7 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
       const F32 total = (F32)_mm512_cvtepi32_ps(high[t][half]) * 256.0f + (F32)_mm512_cvtepi32_ps(low[t][half]);
-      store(totals[t] + half * kLanes, total);
+      totals[t][half] = total;
     }
 }
 
@@ -205,7 +205,7 @@ INLINE __m256i multiply_add(__m256i sum, __m256i a, __m256i b) {
 }
 
 template <int T>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, F32 (*totals)[2]) {
   std::memset(totals, 0, T * sizeof *totals);
   const int8_t* const weights = map.weights + std::size_t(strip) * map.strip_bytes();
   for (int first = 0; first < map.quads; first += kQuadsAtOnce) {
@@ -229,7 +229,7 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
 #pragma GCC unroll 2
         for (int i = 0; i < 4; i += 2) {
           const __m256i pairs = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums[t][i], sums[t][i + 1]), 0b11011000);
-          float* to = totals[t] + half * kLanes + i * 4;
+          float* to = reinterpret_cast<float*>(&totals[t][half]) + i * 4;
           _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), _mm256_cvtepi32_ps(pairs)));
         }
     }
@@ -239,7 +239,7 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
 #else
 
 template <int T>
-INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, float (*totals)[kStripRows]) {
+INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead, F32 (*totals)[2]) {
   std::memset(totals, 0, T * sizeof *totals);
   const int8_t* const weights = map.weights + std::size_t(strip) * map.strip_bytes();
   for (int first = 0; first < map.quads; first += kQuadsAtOnce) {
@@ -256,7 +256,8 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
       }
     }
     for (int t = 0; t < T; t++)
-      for (int r = 0; r < kStripRows; r++) totals[t][r] += float(sums[t][r]);
+      for (int half = 0; half < 2; half++)
+        totals[t][half] += __builtin_convertvector(load<I32>(sums[t] + half * kLanes), F32);
   }
 }
 
@@ -270,15 +271,17 @@ INLINE F32 fast_gelu(F32 x) { return x / (exponential(x * -1.702f) + 1.0f); }
 template <int T>
 void strip_times_tile(const Linear& map, int strip, const uint8_t* x, const float* token_scales, Ahead ahead,
                       Epilogue epilogue, float* y, std::size_t stride) {
-  alignas(64) float totals[T][kStripRows];
+  F32 totals[T][2];
   multiply<T>(map, strip, x, ahead, totals);
-  const int first = strip * kStripRows;
-  for (int lane = 0; lane < kStripRows && first + lane < map.rows; lane += kLanes) {
-    const int count = map.rows - first - lane;
-    const F32 scales = load<F32>(map.scales + first + lane), bias = load<F32>(map.bias + first + lane);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; half++) {
+    const int first = strip * kStripRows + half * kLanes, count = map.rows - first;
+    if (count <= 0) return;
+    const F32 scales = load<F32>(map.scales + first), bias = load<F32>(map.bias + first);
+#pragma GCC unroll 8
     for (int t = 0; t < T; t++) {
-      float* to = y + std::size_t(t) * stride + first + lane;
-      F32 value = load<F32>(totals[t] + lane) * scales * token_scales[t] + bias;
+      float* to = y + std::size_t(t) * stride + first;
+      F32 value = totals[t][half] * scales * token_scales[t] + bias;
       if (epilogue == Epilogue::kGelu) value = fast_gelu(value);
       if (epilogue == Epilogue::kAdd) value += load_some(to, count);
       if (count >= kLanes)

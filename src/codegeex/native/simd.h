@@ -84,11 +84,16 @@ INLINE I32 to_nearest_int(F32 v) {
 #endif
 }
 
-// e^v with a relative error below 2e-7; 0 below -87 and e^88 above 88, near the ends of float32.
+// e^v with a relative error below 2e-7; below -87 it may be 0, above 88 it is e^88.
 INLINE F32 exponential(F32 v) {
+#if defined(__AVX512F__)
+  v = (F32)_mm512_min_ps(_mm512_max_ps((__m512)v, _mm512_set1_ps(-110.0f)), _mm512_set1_ps(88.0f));
+  const F32 n = (F32)_mm512_roundscale_ps((__m512)(v * 1.44269504088896341f), _MM_FROUND_TO_NEAREST_INT);
+#else
   const I32 tiny = v < splat(-87.0f);
   v = select(tiny, splat(-87.0f), select(v > splat(88.0f), splat(88.0f), v));
   const F32 n = (v * 1.44269504088896341f + kRounder) - kRounder;
+#endif
   const F32 r = (v - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, Cody and Waite
   F32 p = splat(1.0f / 5040);                                  // Taylor: |r| <= 0.35, so the next term is below 6e-9
   p = p * r + 1.0f / 720;
@@ -98,8 +103,11 @@ INLINE F32 exponential(F32 v) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const F32 result = (F32)((I32)p + (to_nearest_int(n) << 23));
-  return select(tiny, F32{}, result);
+#if defined(__AVX512F__)
+  return (F32)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+  return select(tiny, F32{}, (F32)((I32)p + (to_nearest_int(n) << 23)));
+#endif
 }
 
 INLINE F32 from_half(const uint16_t* from) {
