@@ -170,8 +170,7 @@ class Engine:
         finally:
             request.abandoned = True
             if request.unfinished:
-                with self._own_turn():
-                    self._drop_abandoned()
+                self._tidy()
 
     def forget(self) -> None:
         """Give back the memory of kept sequences."""
@@ -202,6 +201,19 @@ class Engine:
             self._stepping = True
         with self._ending_turn():
             yield
+
+    def _tidy(self) -> None:
+        """Let abandoned samples leave. In the middle of a step the next one does so.
+
+        It must not wait: a stream that nobody holds any more is closed wherever Python notices, which may be the very
+        thread that is running a step.
+        """
+        with self._turn:
+            if self._stepping:
+                return
+            self._stepping = True
+        with self._ending_turn():
+            self._drop_abandoned()
 
     @contextmanager
     def _ending_turn(self) -> Iterator[None]:
@@ -370,18 +382,14 @@ class Engine:
         self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory, room: int
     ) -> Iterator[Finished]:
         search = beam_search(self.backend, self._beam_step, self.tokenizer, prompt, params, make_rule, room)
+        found: list[Finished] = []
         try:
-            while True:
+            while not found:
                 with self._own_turn():
                     found = next(search)
-                yield from found
-                if found:
-                    return
         except MemoryError:
             raise CodeGeeXError("so many beams do not fit in the memory that is left for keys and values.") from None
-        finally:
-            with self._own_turn():
-                search.close()
+        yield from found
 
     def _beam_step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         while True:
