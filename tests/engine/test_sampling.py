@@ -109,7 +109,7 @@ def test_draws_follow_the_distribution(params: SamplingParams) -> None:
 @given(LOGIT_LISTS)
 def test_greedy_takes_the_likeliest(logits: list[float]) -> None:
     array = np.array(logits, dtype=np.float32)
-    token, _ = Sampler(SamplingParams(temperature=0), seed=0, index=0).draw(array)
+    token, *_ = Sampler(SamplingParams(temperature=0), seed=0, index=0).draw(array)
     assert array[token] == array.max()
     result = probabilities(array, SamplingParams(temperature=0))
     assert (result[token], result.sum()) == (1, 1)
@@ -137,8 +137,49 @@ def test_seed_and_index_make_the_stream() -> None:
 def test_logprobs_are_of_the_plain_distribution(params: SamplingParams) -> None:
     sampler = Sampler(params, seed=5, index=0)
     for _ in range(20):
-        token, logprob = sampler.draw(LOGITS + 3)
+        token, logprob, _ = sampler.draw(LOGITS + 3)
         assert logprob == pytest.approx(float(LOGITS[token]), abs=1e-6)
+
+
+def frequencies(params: SamplingParams, draws: int = 4000) -> Any:
+    """How often each token comes first, over many seeds."""
+    first = [Sampler(params, seed, index=0).draw(LOGITS).token for seed in range(draws)]
+    return np.bincount(first, minlength=len(LOGITS)) / draws
+
+
+def test_a_bias_is_added_to_logits() -> None:
+    expected = np.exp(LOGITS + np.array([0, 2, 0, -100, 0], dtype=np.float32))
+    found = frequencies(SamplingParams(logit_bias={1: 2.0, 3: -100.0, 10**6: 5.0}))
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_min_p_leaves_out_what_is_far_less_likely(temperature: float) -> None:
+    powers = np.exp(LOGITS.astype(float) / temperature)
+    expected = np.where(powers >= 0.3 * powers.max(), powers, 0)
+    assert 1 < (expected > 0).sum() < len(LOGITS)
+    found = frequencies(SamplingParams(min_p=0.3, temperature=temperature))
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
+
+
+def test_penalties_count_what_was_generated() -> None:
+    """Greedy choices from equal logits walk in circles: each token waits until all others are as much used."""
+    logits = np.array([0.3, 0.2, 0.1, 0.0], dtype=np.float32)
+    sampler = Sampler(SamplingParams(temperature=0, frequency_penalty=1.0), seed=0, index=0)
+    assert [sampler.draw(logits).token for _ in range(12)] == [0, 1, 2, 3] * 3
+    sampler = Sampler(SamplingParams(temperature=0, presence_penalty=1.0), seed=0, index=0)
+    assert [sampler.draw(logits).token for _ in range(6)] == [0, 1, 2, 3, 0, 0]
+
+
+@given(LOGIT_LISTS, st.integers(1, 6))
+def test_the_likeliest_are_reported_of_the_plain_distribution(logits: list[float], count: int) -> None:
+    array = np.array(logits, dtype=np.float32)
+    params = SamplingParams(top_logprobs=count, logit_bias={0: -50.0}, temperature=0.5)
+    choice = Sampler(params, seed=0, index=0).draw(array)
+    plain = log_softmax(array)
+    assert [logprob for _, logprob in choice.top] == sorted(plain, reverse=True)[:count]
+    assert all(plain[token] == logprob for token, logprob in choice.top)
+    assert choice.logprob == plain[choice.token]
 
 
 def test_log_softmax() -> None:
@@ -165,6 +206,13 @@ def test_log_softmax() -> None:
         ({"stop": ("x", "")}, "stop text must not be empty"),
         ({"stop": "END"}, "stop must be several texts"),
         ({"length_penalty": math.nan}, "length-penalty must be"),
+        ({"min_p": 1.1}, "min-p must be"),
+        ({"presence_penalty": -2.1}, "presence-penalty must be"),
+        ({"frequency_penalty": math.nan}, "frequency-penalty must be"),
+        ({"logit_bias": {3: 101.0}}, "logit-bias gives"),
+        ({"logit_bias": {"3": 1.0}}, "logit-bias gives"),
+        ({"top_logprobs": 21}, "top-logprobs must be"),
+        ({"beams": 2, "min_p": 0.1}, "beam search knows no"),
     ],
 )
 def test_impossible_parameters_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegeex.engine.backend import Backend, Handle
-from codegeex.engine.sampling import SamplingParams, log_softmax
+from codegeex.engine.sampling import Choice, SamplingParams, log_softmax
 from codegeex.engine.stops import StopRule
 from codegeex.engine.text import Completion, Finished, GrowingText, RuleFactory
 from codegeex.tokenizer import Tokenizer
@@ -102,7 +102,7 @@ def _replay(tokenizer: Tokenizer, params: SamplingParams, rule: StopRule | None,
     """The text of a hypothesis. Beams share beginnings, so each is read anew."""
     text = GrowingText(tokenizer, params, rule, room)
     for token, logprob in zip(beam.tokens, beam.logprobs, strict=True):
-        text.add(token, logprob)
+        text.add(Choice(token, logprob))
     return text
 
 

@@ -28,7 +28,7 @@ from codegeex.engine.backend import Backend, Handle
 from codegeex.engine.beam import beam_search
 from codegeex.engine.lookup import PromptLookup
 from codegeex.engine.sampling import Sampler, SamplingParams
-from codegeex.engine.text import Event, Finished, GrowingText, Piece, RuleFactory
+from codegeex.engine.text import Event, Finished, GrowingText, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
@@ -37,17 +37,37 @@ SHARED = 16
 
 
 @dataclass(eq=False, slots=True)
-class _Request:
-    """What a caller waits for."""
+class Request:
+    """What a caller waits for.
+
+    Attributes:
+        unfinished: samples that still grow.
+        events: what has happened and nobody has taken yet.
+        error: why nothing more will come.
+        abandoned: whether nobody listens any more; set it to cancel the request.
+    """
 
     unfinished: int
     events: deque[Event] = field(default_factory=deque)
-    abandoned: bool = False
     error: BaseException | None = None
+    abandoned: bool = False
 
     @property
     def ready(self) -> bool:
+        """Whether there is something to hear."""
         return bool(self.events) or not self.unfinished or self.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Samples in the batch and waiting, and tokens since the engine was made."""
+
+    running: int
+    waiting: int
+    prompt_tokens: int
+    shared_tokens: int
+    """Of prompts, found computed."""
+    generated_tokens: int
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +81,7 @@ class _Sample:
         lookup: guesses at the next tokens; None for no guesses.
     """
 
-    request: _Request
+    request: Request
     index: int
     tokens: list[int]
     text: GrowingText
@@ -96,7 +116,8 @@ class _Kept:
 class Engine:
     """Generates text for any number of callers at once; safe to use from several threads.
 
-    The thread of a caller who waits runs the next step, for all of them.
+    With `generate`, the thread of a caller who waits runs the next step, for all of them. A server rather hands in
+    requests with `submit`, and has one thread call `step`.
 
     Args:
         backend: runs the model; the engine is its only user.
@@ -125,6 +146,7 @@ class Engine:
         self._running: list[_Sample] = []  # who came first stands first
         self._kept: list[_Kept] = []  # the one used last stands last
         self._crowded = False  # a sample had to make room, and none has left since
+        self._prompt_tokens = self._shared_tokens = self._generated_tokens = 0
         self._stepping = False
         self._turn = threading.Condition()
         self._banned = _banned_ids(tokenizer, backend.config.vocab_size)
@@ -148,16 +170,10 @@ class Engine:
         Raises:
             CodeGeeXError: the prompt is empty or fills the context, or not even this request alone fits in memory.
         """
-        longest = self.backend.config.max_position_embeddings
-        if not prompt:
-            raise CodeGeeXError("the prompt is empty.")
-        if len(prompt) >= longest:
-            raise CodeGeeXError(f"the prompt has {len(prompt)} tokens; the model holds {longest}, answer included.")
-        room = min(params.max_tokens, longest - len(prompt))
         if params.beams > 1:
-            yield from self._search(prompt, params, make_rule, room)
+            yield from self._search(prompt, params, make_rule, self._room(prompt, params))
             return
-        request = self._submit(prompt, params, make_rule, room)
+        request = self.submit(prompt, params, make_rule)
         try:
             while True:
                 self._wait_for(request)
@@ -172,6 +188,38 @@ class Engine:
             if request.unfinished:
                 self._tidy()
 
+    def submit(self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory = lambda: None) -> Request:
+        """Hand in a request, whose events the coming steps bring; arguments as those of `generate`, but no beams."""
+        room = self._room(prompt, params)
+        if params.beams > 1:
+            raise CodeGeeXError("beam search cannot be handed in; use generate.")
+        request = Request(params.n)
+        seed = secrets.randbits(63) if params.seed is None else params.seed
+        for index in range(params.n):
+            tokens = list(prompt)
+            text = GrowingText(self.tokenizer, params, make_rule(), room)
+            lookup = PromptLookup(tokens) if self._speculate else None
+            self._arrived.put(_Sample(request, index, tokens, text, Sampler(params, seed, index), lookup))
+        return request
+
+    def step(self) -> bool:
+        """Run one step, if there is anything to do; whether there is more."""
+        with self._own_turn():
+            self._drop_abandoned()
+            if self.busy:
+                self._step()
+            return self.busy
+
+    @property
+    def busy(self) -> bool:
+        """Whether some request is unfinished."""
+        return bool(self._running or self._waiting or not self._arrived.empty())
+
+    @property
+    def load(self) -> Load:
+        waiting = len(self._waiting) + self._arrived.qsize()
+        return Load(len(self._running), waiting, self._prompt_tokens, self._shared_tokens, self._generated_tokens)
+
     def forget(self) -> None:
         """Give back the memory of kept sequences."""
         with self._own_turn():
@@ -180,7 +228,7 @@ class Engine:
 
     # ---- whose turn it is --------------------------------------------------------------------------------------------
 
-    def _wait_for(self, request: _Request) -> None:
+    def _wait_for(self, request: Request) -> None:
         """Run steps, or let others run them, until there is something for `request`."""
         while not request.ready:
             with self._turn:
@@ -226,15 +274,14 @@ class Engine:
 
     # ---- joining and leaving -----------------------------------------------------------------------------------------
 
-    def _submit(self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory, room: int) -> _Request:
-        request = _Request(params.n)
-        seed = secrets.randbits(63) if params.seed is None else params.seed
-        for index in range(params.n):
-            tokens = list(prompt)
-            text = GrowingText(self.tokenizer, params, make_rule(), room)
-            lookup = PromptLookup(tokens) if self._speculate else None
-            self._arrived.put(_Sample(request, index, tokens, text, Sampler(params, seed, index), lookup))
-        return request
+    def _room(self, prompt: Sequence[int], params: SamplingParams) -> int:
+        """Most tokens of an answer."""
+        longest = self.backend.config.max_position_embeddings
+        if not prompt:
+            raise CodeGeeXError("the prompt is empty.")
+        if len(prompt) >= longest:
+            raise CodeGeeXError(f"the prompt has {len(prompt)} tokens; the model holds {longest}, answer included.")
+        return min(params.max_tokens, longest - len(prompt))
 
     def _admit(self) -> None:
         """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
@@ -247,6 +294,9 @@ class Engine:
                 continue
             self._waiting.remove(sample)
             sample.handle, sample.computed = self._sequence_for(sample.tokens)
+            if not sample.text.tokens:  # it is not one that has returned
+                self._prompt_tokens += len(sample.tokens)
+                self._shared_tokens += sample.computed
             self._running.append(sample)
 
     def _sequence_for(self, tokens: list[int]) -> tuple[Handle, int]:
@@ -357,10 +407,11 @@ class Engine:
         sample, request = entry.sample, entry.sample.request
         right = 0
         for row, guessed in zip_longest(logits, entry.guess):
-            token, logprob = sample.sampler.draw(row)
-            sample.tokens.append(token)
-            sample.text.add(token, logprob)
-            if sample.text.finish_reason is not None or token != guessed:
+            choice = sample.sampler.draw(row)
+            sample.tokens.append(choice.token)
+            sample.text.add(choice)
+            self._generated_tokens += 1
+            if sample.text.finish_reason is not None or choice.token != guessed:
                 break
             right += 1
         held = sample.computed + len(entry.guess)
@@ -369,8 +420,8 @@ class Engine:
             self.backend.truncate(_handle(sample), sample.computed)
         if sample.lookup and entry.guess:
             sample.lookup.learn(len(entry.guess), right)
-        if piece := sample.text.fresh():
-            request.events.append(Piece(sample.index, piece))
+        if piece := sample.text.piece(sample.index):
+            request.events.append(piece)
         if sample.text.finish_reason is not None:
             self._leave(sample)
             request.events.append(Finished(sample.index, sample.text.completion()))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,22 @@ Probabilities = NDArray[np.float64]
 MAX_LENGTH_PENALTY = 10
 """Beyond any use, and 2,048 ** 10 is still far from the largest float."""
 
+MOST_PENALTY = 2
+MOST_BIAS = 100
+MOST_TOP_LOGPROBS = 20
+"""These three as in the interface that most clients speak."""
+
+Likeliest = tuple[tuple[int, float], ...]
+"""Ids and their log-probabilities, the likeliest first."""
+
+
+class Choice(NamedTuple):
+    """A token, and its log-probability under the untempered, unfiltered distribution."""
+
+    token: int
+    logprob: float
+    top: Likeliest = ()
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
@@ -35,6 +54,11 @@ class SamplingParams:
         seed: makes sampling reproducible, and sample i independent of how many others there are; None for a fresh one.
         stop: texts before which generation ends.
         beams: width of beam search; 1 for none.
+        min_p: leaves out tokens less likely than this part of the likeliest one; 0 for none.
+        presence_penalty, frequency_penalty: taken off the logit of a token that was generated before, once and for each
+            time.
+        logit_bias: added to the logits of these ids.
+        top_logprobs: how many of the likeliest tokens to report in each place.
         length_penalty: beam hypotheses are ranked by Σ log p / length ** length_penalty; 0 as in the original.
     """
 
@@ -47,6 +71,11 @@ class SamplingParams:
     stop: tuple[str, ...] = field(default=())
     beams: int = 1
     length_penalty: float = 0.0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    top_logprobs: int = 0
 
     def __post_init__(self) -> None:
         counts = {"max-tokens": self.max_tokens, "n": self.n, "beams": self.beams}
@@ -72,6 +101,18 @@ class SamplingParams:
             raise CodeGeeXError(
                 f"length-penalty must be from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}, not {self.length_penalty}."
             )
+        if not 0 <= self.min_p <= 1:
+            raise CodeGeeXError(f"min-p must be from 0 (off) to 1, not {self.min_p}.")
+        penalties = {"presence-penalty": self.presence_penalty, "frequency-penalty": self.frequency_penalty}
+        for name, penalty in penalties.items():
+            if not abs(penalty) <= MOST_PENALTY:
+                raise CodeGeeXError(f"{name} must be from -{MOST_PENALTY} to {MOST_PENALTY}, not {penalty}.")
+        if not all(type(index) is int and abs(bias) <= MOST_BIAS for index, bias in self.logit_bias.items()):
+            raise CodeGeeXError(f"logit-bias gives token ids numbers from -{MOST_BIAS} to {MOST_BIAS}.")
+        if not 0 <= self.top_logprobs <= MOST_TOP_LOGPROBS:
+            raise CodeGeeXError(f"top-logprobs must be from 0 to {MOST_TOP_LOGPROBS}, not {self.top_logprobs}.")
+        if self.beams > 1 and self.adjusts:
+            raise CodeGeeXError("beam search knows no min-p, penalties or logit-bias.")
         if isinstance(self.stop, str):  # whose characters would each stop
             raise CodeGeeXError(f"stop must be several texts, not one: write ({self.stop!r},).")
         if any(not isinstance(text, str) or not text for text in self.stop):
@@ -80,6 +121,11 @@ class SamplingParams:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether logits are changed before the draw."""
+        return bool(self.min_p or self.presence_penalty or self.frequency_penalty or self.logit_bias)
 
 
 def probabilities(logits: NDArray[np.float32], params: SamplingParams) -> Probabilities:
@@ -118,15 +164,38 @@ class Sampler:
     def __init__(self, params: SamplingParams, seed: int, index: int):
         self._params = params
         self._rng = np.random.default_rng([seed, index])
+        self._counts: Counter[int] = Counter()
         # As the compiled function takes them; beyond these bounds a value means the same.
         self._arguments = (min(params.temperature, 1e30), min(params.top_k, 2**31 - 1), max(params.top_p, 1e-30))
 
-    def draw(self, logits: NDArray[np.float32]) -> tuple[int, float]:
-        """A token for logits [V], and its log-probability under the untempered, unfiltered distribution."""
-        uniform = 0.0 if self._params.greedy else self._rng.random()
+    def draw(self, logits: NDArray[np.float32]) -> Choice:
+        """A token for logits [V]."""
+        params = self._params
+        uniform = 0.0 if params.greedy else self._rng.random()
+        source = self._adjusted(logits) if params.adjusts else logits
         if _choose is not None:
-            return _choose(logits, *self._arguments, uniform)
-        return choose(logits, self._params, uniform)
+            token, logprob = _choose(source, *self._arguments, uniform)
+        else:
+            token, logprob = choose(source, params, uniform)
+        if not (params.adjusts or params.top_logprobs):
+            return Choice(token, logprob)
+        self._counts[token] += 1
+        plain = log_softmax(logits)
+        top = np.argsort(-plain, kind="stable")[: params.top_logprobs]
+        return Choice(token, float(plain[token]), tuple((int(index), float(plain[index])) for index in top))
+
+    def _adjusted(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits with the bias and the penalties, without tokens below `min_p`."""
+        params = self._params
+        logits = logits.copy()
+        for index, bias in params.logit_bias.items():
+            if 0 <= index < len(logits):
+                logits[index] += bias
+        for index, count in self._counts.items():
+            logits[index] -= params.presence_penalty + params.frequency_penalty * count
+        if params.min_p and not params.greedy:
+            logits[logits < logits.max() + params.temperature * math.log(params.min_p)] = -np.inf
+        return logits
 
 
 def choose(logits: NDArray[np.float32], params: SamplingParams, uniform: float) -> tuple[int, float]:
