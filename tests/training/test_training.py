@@ -17,51 +17,9 @@ from codegeex.training.data import Mixture, make_batch
 from codegeex.training.recipe import Schedule
 
 ROOT = Path(__file__).resolve().parents[2]
-SENTENCE = "def add(a, b):\n    return a + b\n"
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """Two streams and a validation set that hold nothing but one function, over and over."""
-    root = tmp_path_factory.mktemp("data")
-    vocabulary = tokenizer.train([SENTENCE] * 3, 300)
-    (root / "tokenizer").mkdir()
-    vocabulary.save(root / "tokenizer")
-    ids = [*vocabulary.encode("# language: Python\n" + SENTENCE), vocabulary.end_of_text]
-    for name in ("a", "b", "validation/python"):
-        with shards.create(root / name, len(vocabulary), vocabulary.fingerprint) as writer:
-            for _ in range(100):
-                writer.add(ids, "python")
-    return root
-
-
-def write_recipe(dataset, path, **changes):
-    content = {
-        "output": str(path / "model"),
-        "model": {
-            "hidden_size": 32,
-            "num_layers": 1,
-            "num_attention_heads": 2,
-            "vocab_size": 320,
-            "max_position_embeddings": 64,
-        },
-        "data": {
-            "tokenizer": str(dataset / "tokenizer"),
-            "streams": [{"shards": str(dataset / "a"), "weight": 3}, {"shards": str(dataset / "b")}],
-            "validation": str(dataset / "validation"),
-            "sequence_length": 48,
-        },
-        "schedule": {"steps": 80, "warmup": 5},
-        "batch_size": 4,
-        "validate_every": 40,
-        "precision": "float32",
-    } | changes
-    recipe = path / "recipe.yaml"
-    recipe.write_text(json.dumps(content))  # JSON is YAML
-    return recipe
-
-
-def test_a_run_learns_and_its_model_generates(dataset, tmp_path):
+def test_a_run_learns_and_its_model_generates(dataset, tmp_path, write_recipe):
     records = []
     directory = loop.train(recipes.load(write_recipe(dataset, tmp_path)), records.append)
     validation = [record["validation"]["python"] for record in records if "validation" in record]
@@ -74,7 +32,7 @@ def test_a_run_learns_and_its_model_generates(dataset, tmp_path):
     assert answer.text == "\n    return a + b\n"
 
 
-def test_runs_are_reproducible(dataset, tmp_path):
+def test_runs_are_reproducible(dataset, tmp_path, write_recipe):
     def losses(name):
         recipe = recipes.load(
             write_recipe(dataset, tmp_path), [f"output={tmp_path / name}", "schedule.steps=8", "precision=bfloat16"]
@@ -119,7 +77,7 @@ def test_one_document_does_not_see_another():
     assert torch.allclose(together, config(alone.input_ids)[0], atol=1e-5)
 
 
-def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path):
+def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path, write_recipe):
     recipe = recipes.load(write_recipe(dataset, tmp_path), ["schedule.steps=500"])
     streams = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
     mixture, again = Mixture(recipe, streams), Mixture(recipe, streams)
@@ -156,20 +114,20 @@ def test_schedule_warms_up_stays_and_decays():
         ("data.sequence_length=[", "not valid YAML"),
     ],
 )
-def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, override, message):
+def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, override, message, write_recipe):
     path = write_recipe(dataset, tmp_path)
     with pytest.raises(CodeGeeXError, match=message):
         loop.train(recipes.load(path, [override]))
     assert not (tmp_path / "model").exists()
 
 
-def test_shards_of_another_tokenizer_are_refused(dataset, tmp_path):
+def test_shards_of_another_tokenizer_are_refused(dataset, tmp_path, write_recipe):
     tokenizer.train(["something else"], 280).save(tmp_path)
     with pytest.raises(CodeGeeXError, match="another tokenizer"):
         loop.train(recipes.load(write_recipe(dataset, tmp_path), [f"data.tokenizer={tmp_path}"]))
 
 
-def test_an_existing_output_is_refused(dataset, tmp_path):
+def test_an_existing_output_is_refused(dataset, tmp_path, write_recipe):
     (tmp_path / "model").mkdir()
     with pytest.raises(CodeGeeXError, match="exists already"):
         loop.train(recipes.load(write_recipe(dataset, tmp_path)))

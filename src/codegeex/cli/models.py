@@ -178,6 +178,9 @@ def _report_training(record: dict[str, Any]) -> None:
     """One line for each record, rewritten in place on a terminal."""
     watched = sys.stderr.isatty()
     clear = "\r\x1b[K" if watched else ""
+    if "resumed" in record:
+        print(f"going on after step {record['resumed']}", file=sys.stderr)
+        return
     if "validation" in record:
         losses = "  ".join(f"{language} {loss:.3f}" for language, loss in record["validation"].items())
         if losses:
@@ -186,6 +189,9 @@ def _report_training(record: dict[str, Any]) -> None:
     if not watched and record["step"] % 20 and record["step"] != record["steps"]:
         return
     minutes = record["seconds_left"] / 60
+    if record["loss"] is None or record["gradient_norm"] is None:
+        print(f"{clear}step {record['step']}: the gradient is not finite, skipped", file=sys.stderr)
+        return
     line = (
         f"step {record['step']}/{record['steps']}  loss {record['loss']:.3f}  {record['tokens_per_second']:,} tokens/s"
         f"  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +18,34 @@ import torch
 from codegeex import tokenizer
 from codegeex.checkpoint import write_model
 from codegeex.errors import CodeGeeXError, WorkFailed
-from codegeex.files import atomic_directory
 from codegeex.model.loader import ModuleSource
 from codegeex.model.loss import cross_entropy
 from codegeex.model.transformer import CodeGeeX
 from codegeex.shards import Shards
 from codegeex.tokenizer import Tokenizer
+from codegeex.training.checkpoints import RunDirectory
 from codegeex.training.data import Batch, Mixture, make_batch
 from codegeex.training.optimizer import make_optimizers, set_rate
 from codegeex.training.recipe import Recipe
 
 Report = Callable[[dict[str, Any]], None]
-"""Called with one flat record for every logged event: {"step", "loss", ...} or {"step", "validation": {...}}."""
+"""Called with one flat record for every logged event: {"step", "loss", ...}, {"step", "validation": {...}},
+or {"resumed": step}."""
+
+
+MOST_SKIPPED = 10
+"""Steps in a row whose gradient is not finite, after which a run cannot be saved."""
 
 
 def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     """Train a model as `recipe` says and write its directory; returns the directory.
 
-    The run's records are kept in `metrics.jsonl` inside it.
+    A run that was cut off goes on from its newest checkpoint (see `checkpoints`), to the same weights bit by bit. The
+    run's records are kept in `metrics.jsonl` inside the model directory. SIGTERM and SIGINT let the step end and save.
 
     Raises:
-        CodeGeeXError: the data does not fit the recipe, or the output exists.
-        WorkFailed: the loss became infinite or NaN.
+        CodeGeeXError: the data does not fit the recipe, the output exists, or an unfinished run with another recipe.
+        WorkFailed: the gradients stay infinite or NaN, the run was told to stop, or the disk is full.
     """
     output = Path(recipe.output)
     if output.exists():
@@ -48,54 +57,101 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     streams = [_open(stream.shards, recipe, vocabulary) for stream in recipe.data.streams]
     validation = _validation_sets(recipe, vocabulary)
     mixture = Mixture(recipe, streams)
-    with atomic_directory(output):  # an output that cannot be written is found now, not after the last step
-        pass
-    output.rmdir()
 
     torch.manual_seed(recipe.seed)
     model = CodeGeeX(config).initialize()
     optimizers = make_optimizers(model, recipe.optimizer)
-    records: list[dict[str, Any]] = []
+    run = RunDirectory(recipe)
+    first = run.load(model, optimizers)
+    skipped = skipped_in_a_row = 0
+    if first:
+        report({"resumed": first})
 
     def log(record: dict[str, Any]) -> None:
-        records.append(record)
+        run.log(record)
         report(record)
 
     began = time.monotonic()
-    for step in range(recipe.schedule.steps):
-        if step % recipe.validate_every == 0:
-            log({"step": step, "validation": validate(model, validation, recipe, vocabulary.end_of_text)})
-        factor = recipe.schedule.factor(step)
-        set_rate(optimizers, factor)
-        batch = make_batch(mixture.windows(step), vocabulary.end_of_text)
-        loss = batch_loss(model, batch, recipe)
-        torch.autograd.backward(loss)
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip))
-        if not math.isfinite(norm):
-            raise WorkFailed(f"step {step}: the gradient is not finite; lower the learning rates.")
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        seconds = time.monotonic() - began
-        log(
-            {
-                "step": step + 1,
-                "steps": recipe.schedule.steps,
-                "loss": round(loss.item(), 4),
-                "gradient_norm": round(norm, 3),
-                "rate": round(factor, 4),
-                "tokens": (step + 1) * batch.input_ids.numel(),
-                "tokens_per_second": round((step + 1) * batch.input_ids.numel() / seconds),
-                "seconds": round(seconds, 1),
-                "seconds_left": round(seconds / (step + 1) * (recipe.schedule.steps - step - 1)),
-            }
-        )
+    with told_to_stop() as stopping:
+        for step in range(first, recipe.schedule.steps):
+            if step % recipe.validate_every == 0:
+                log({"step": step, "validation": validate(model, validation, recipe, vocabulary.end_of_text)})
+            factor = recipe.schedule.factor(step)
+            set_rate(optimizers, factor)
+            batch = make_batch(mixture.windows(step), vocabulary.end_of_text)
+            loss = batch_loss(model, batch, recipe)
+            torch.autograd.backward(loss)
+            norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip))
+            if math.isfinite(norm):
+                skipped_in_a_row = 0
+                for optimizer in optimizers:
+                    optimizer.step()
+            else:
+                skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
+                if skipped_in_a_row == MOST_SKIPPED:
+                    raise WorkFailed(
+                        f"step {step}: the gradient was not finite {MOST_SKIPPED} times in a row; lower the learning "
+                        f"rates. The checkpoints are in {run.path}."
+                    )
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            seconds = time.monotonic() - began
+            done = step + 1 - first
+            log(
+                {
+                    "step": step + 1,
+                    "steps": recipe.schedule.steps,
+                    "loss": _number(loss.item(), 4),
+                    "gradient_norm": _number(norm, 3),
+                    "rate": round(factor, 4),
+                    "tokens": (step + 1) * batch.input_ids.numel(),
+                    "tokens_per_second": round(done * batch.input_ids.numel() / seconds),
+                    "seconds": round(seconds, 1),
+                    "seconds_left": round(seconds / done * (recipe.schedule.steps - step - 1)),
+                    "skipped": skipped,
+                }
+            )
+            if stopping or (step + 1) % recipe.save_every == 0:
+                run.save(step + 1, model, optimizers)
+            if stopping:
+                raise WorkFailed(f"stopped after step {step + 1}; the same command goes on from there.")
     final = validate(model, validation, recipe, vocabulary.end_of_text)
     log({"step": recipe.schedule.steps, "validation": final})
-    metrics = "".join(json.dumps(record) + "\n" for record in records)
+    metrics = "".join(json.dumps(record) + "\n" for record in run.records)
     # Half precision, as the released weights.
     write_model(output, ModuleSource(model, "F16"), vocabulary, {"metrics.jsonl": metrics})
+    run.remove()
     return output
+
+
+def _number(value: float, digits: int) -> float | None:
+    """Rounded for the records; None where JSON has no word for it."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+@contextmanager
+def told_to_stop() -> Iterator[list[int]]:
+    """A list that the first SIGTERM or SIGINT appends to; the second one acts as usual.
+
+    Signals reach Python in the main thread only; elsewhere the list stays empty.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:

@@ -6,6 +6,7 @@ Every key is a field below; an unknown key or an impossible value is refused bef
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -54,15 +55,24 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm-up, a constant plateau, then a linear decay to zero."""
+    """How the learning rates rise and fall, as a part of their peaks."""
 
+    kind: typing.Literal["trapezoid", "cosine"] = "trapezoid"
+    """trapezoid: warm-up, a plateau, a linear decay to zero. cosine: warm-up, then a cosine from the peak down to
+    `floor`, counted from step 0 as in the paper's run."""
     steps: int = 1000
     warmup: int = 50
     decay: float = 0.4
-    """Share of the steps spent in the decay."""
+    """Share of the steps that the decay takes."""
+    floor: float = 0.01
+    """Where the cosine ends, and what stays after it (paper: 1e-6 of 1e-4)."""
 
     def factor(self, step: int) -> float:
         """What the peak learning rates are multiplied by in `step` (0-based)."""
+        if self.kind == "cosine":
+            place = min(1.0, step / max(1, round(self.steps * self.decay)))
+            cosine = self.floor + (1 - self.floor) * (1 + math.cos(math.pi * place)) / 2
+            return cosine * min(1.0, (step + 1) / max(1, self.warmup))
         decay_steps = max(1, round(self.steps * self.decay))
         return min(1.0, (step + 1) / max(1, self.warmup), (self.steps - step) / decay_steps)
 
@@ -83,6 +93,10 @@ class Recipe:
     seed: int = 1
     precision: typing.Literal["float32", "bfloat16"] = "bfloat16"
     """Type that matrices are multiplied in; weights, layer norms, softmax and loss stay in float32."""
+    save_every: int = 250
+    """Steps between checkpoints, from which the same command goes on after an interruption (paper: 250)."""
+    keep: int = 2
+    """Checkpoints kept."""
     validate_every: int = 200
     validation_windows: int = 32
     """Windows a language in each validation."""
@@ -167,6 +181,8 @@ def _check(recipe: Recipe, source: str) -> None:
         "batch_size": recipe.batch_size,
         "schedule.steps": recipe.schedule.steps,
         "data.sequence_length": recipe.data.sequence_length,
+        "save_every": recipe.save_every,
+        "keep": recipe.keep,
         "validate_every": recipe.validate_every,
         "validation_windows": recipe.validation_windows,
     }
@@ -176,8 +192,9 @@ def _check(recipe: Recipe, source: str) -> None:
     for name, rate in dataclasses.asdict(recipe.optimizer).items():
         if not 0 <= rate < float("inf"):
             raise CodeGeeXError(f"{source}: optimizer.{name} must be 0 or above, not {rate}.")
-    if recipe.schedule.warmup < 0 or not 0 <= recipe.schedule.decay <= 1:
-        raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above and schedule.decay from 0 to 1.")
+    schedule = recipe.schedule
+    if schedule.warmup < 0 or not 0 <= schedule.decay <= 1 or not 0 <= schedule.floor <= 1:
+        raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above, schedule.decay and .floor from 0 to 1.")
     if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
     longest = recipe.model.max_position_embeddings

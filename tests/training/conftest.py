@@ -1,0 +1,55 @@
+"""A toy corpus, and a recipe that learns it."""
+
+import json
+
+import pytest
+
+from codegeex import shards, tokenizer
+
+SENTENCE = "def add(a, b):\n    return a + b\n"
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """Two streams and a validation set that hold nothing but one function, over and over."""
+    root = tmp_path_factory.mktemp("data")
+    vocabulary = tokenizer.train([SENTENCE] * 3, 300)
+    (root / "tokenizer").mkdir()
+    vocabulary.save(root / "tokenizer")
+    ids = [*vocabulary.encode("# language: Python\n" + SENTENCE), vocabulary.end_of_text]
+    for name in ("a", "b", "validation/python"):
+        with shards.create(root / name, len(vocabulary), vocabulary.fingerprint) as writer:
+            for _ in range(100):
+                writer.add(ids, "python")
+    return root
+
+
+def _write_recipe(dataset, path, **changes):
+    content = {
+        "output": str(path / "model"),
+        "model": {
+            "hidden_size": 32,
+            "num_layers": 1,
+            "num_attention_heads": 2,
+            "vocab_size": 320,
+            "max_position_embeddings": 64,
+        },
+        "data": {
+            "tokenizer": str(dataset / "tokenizer"),
+            "streams": [{"shards": str(dataset / "a"), "weight": 3}, {"shards": str(dataset / "b")}],
+            "validation": str(dataset / "validation"),
+            "sequence_length": 48,
+        },
+        "schedule": {"steps": 80, "warmup": 5},
+        "batch_size": 4,
+        "validate_every": 40,
+        "precision": "float32",
+    } | changes
+    recipe = path / "recipe.yaml"
+    recipe.write_text(json.dumps(content))  # JSON is YAML
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def write_recipe():
+    return _write_recipe

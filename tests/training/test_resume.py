@@ -1,0 +1,151 @@
+"""Runs that are cut off: whatever stops them, the same command ends with the same weights, bit by bit."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from codegeex.errors import CodeGeeXError, WorkFailed
+from codegeex.training import loop
+from codegeex.training import recipe as recipes
+
+CHANGES = {"schedule": {"steps": 20, "warmup": 3}, "save_every": 5, "validate_every": 8, "batch_size": 2}
+
+
+class Crash(Exception):
+    pass
+
+
+def run(recipe, crash_at=None, stop_at=None):
+    """Train, and crash or be told to stop after a step; returns the records."""
+    records = []
+
+    def report(record):
+        records.append(record)
+        if record.get("step") == crash_at and "loss" in record:
+            raise Crash
+        if record.get("step") == stop_at and "loss" in record:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.train(recipe, report)
+    return records
+
+
+def plain(records):
+    """What must be equal between runs: everything but times."""
+    times = ("tokens_per_second", "seconds", "seconds_left")
+    return [{key: value for key, value in record.items() if key not in times} for record in records]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory, write_recipe):
+    path = tmp_path_factory.mktemp("whole")
+    recipe = recipes.load(write_recipe(dataset, path, **CHANGES))
+    return plain(run(recipe)), load_file(path / "model" / "model.safetensors")
+
+
+def assert_same(path, uninterrupted):
+    records, weights = uninterrupted
+    written = [json.loads(line) for line in (path / "model" / "metrics.jsonl").read_text().splitlines()]
+    assert plain(written) == records
+    found = load_file(path / "model" / "model.safetensors")
+    assert found.keys() == weights.keys()
+    for name, tensor in weights.items():
+        np.testing.assert_array_equal(found[name], tensor)
+    assert not (path / "model.run").exists()
+
+
+@pytest.mark.parametrize("moments", [[1], [4], [5], [7, 9, 19], [20]])
+def test_a_crash_costs_nothing_but_time(dataset, tmp_path, uninterrupted, moments, write_recipe):
+    recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES))
+    for moment in moments:
+        with pytest.raises(Crash):
+            run(recipe, crash_at=moment)
+    records = run(recipe)
+    saved = (moments[-1] - 1) // 5 * 5  # the crash comes before the step is saved
+    assert records[0].get("resumed") == (saved or None)
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_a_run_that_is_told_to_stop_saves_first(dataset, tmp_path, uninterrupted, write_recipe):
+    recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES))
+    with pytest.raises(WorkFailed, match="stopped after step 8; the same command goes on"):
+        run(recipe, stop_at=8)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert run(recipe)[0] == {"resumed": 8}
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_kill_9_at_any_moment(dataset, tmp_path, uninterrupted, write_recipe):
+    recipe = write_recipe(dataset, tmp_path, **CHANGES)
+    command = [sys.executable, "-m", "codegeex", "train", str(recipe)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "model.run" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and len(metrics.read_text().splitlines()) > 8:
+            break
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_only_the_newest_checkpoints_are_kept(dataset, tmp_path, write_recipe):
+    recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES | {"save_every": 2}))
+    with pytest.raises(Crash):
+        run(recipe, crash_at=13)
+    assert sorted(path.name for path in (tmp_path / "model.run").glob("step-*")) == ["step-00000010", "step-00000012"]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_good(dataset, tmp_path, uninterrupted, write_recipe):
+    recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES))
+    with pytest.raises(Crash):
+        run(recipe, crash_at=13)
+    newest = tmp_path / "model.run" / "step-00000010"
+    for file in newest.glob("*.distcp"):
+        file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(CodeGeeXError, match="step-00000010 is damaged"):
+        run(recipe)
+    shutil.rmtree(newest)
+    run(recipe)
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_another_recipe_does_not_take_over_a_run(dataset, tmp_path, write_recipe):
+    path = write_recipe(dataset, tmp_path, **CHANGES)
+    with pytest.raises(Crash):
+        run(recipes.load(path), crash_at=6)
+    with pytest.raises(CodeGeeXError, match="unfinished run with another batch_size and seed"):
+        run(recipes.load(path, ["seed=9", "batch_size=3"]))
+    run(recipes.load(path, ["validate_every=3", "keep=1"]))
+
+
+def test_steps_without_a_finite_gradient_are_skipped(dataset, tmp_path, monkeypatch, write_recipe):
+    whole = loop.batch_loss
+    bad = {3, 4}
+    calls = iter(range(1000))
+
+    def sometimes_infinite(model, batch, recipe):
+        loss = whole(model, batch, recipe)
+        return loss * float("inf") if model.training and next(calls) in bad else loss
+
+    monkeypatch.setattr(loop, "batch_loss", sometimes_infinite)
+    recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES), ["validate_every=100"])
+    records = [record for record in run(recipe) if "loss" in record]
+    assert [record["skipped"] for record in records[:6]] == [0, 0, 0, 1, 2, 2]
+    assert records[3]["loss"] is None
+    assert all(np.isfinite(tensor).all() for tensor in load_file(tmp_path / "model" / "model.safetensors").values())
+
+    bad.update(range(1000))
+    with pytest.raises(WorkFailed, match="not finite 10 times in a row"):
+        run(recipes.load(write_recipe(dataset, tmp_path, **CHANGES), [f"output={tmp_path / 'other'}"]))
