@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -171,7 +172,8 @@ def train(
 
     settings = recipes.load(recipe, overrides or [])
     directory = loop.train(settings, _report_training)
-    print(json.dumps({"output": str(directory)}) if as_json else f"model written to {directory}")
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one speaks
+        print(json.dumps({"output": str(directory)}) if as_json else f"model written to {directory}")
 
 
 def _report_training(record: dict[str, Any]) -> None:

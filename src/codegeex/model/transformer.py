@@ -22,6 +22,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from codegeex.config import ModelConfig
 from codegeex.model.activation import fast_gelu
@@ -69,11 +70,16 @@ class CodeGeeX(nn.Module):
     Args:
         config: the shape.
         dropout: rate on embeddings, attention probabilities and residual branches while training (paper: 0.1).
+
+    Attributes:
+        recompute: whether training keeps only what goes into each layer, and computes the rest again in the backward
+            pass (paper section 3.4).
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0):
         super().__init__()
         self.config = config
+        self.recompute = False
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.dropout = nn.Dropout(dropout)
@@ -118,7 +124,10 @@ class CodeGeeX(nn.Module):
 
         x = self.dropout(self.word_embeddings(input_ids) + self.position_embeddings(position_ids))
         for layer in self.layers:
-            x = layer(x, mask, memory)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(layer, x, mask, memory, use_reentrant=False)
+            else:
+                x = layer(x, mask, memory)
         u = self.final_layernorm(x)
         query = self.query_embeddings(position_ids).expand_as(u)
         return cast(Tensor, self.top_query_layer(u, mask, memory, query=query))

@@ -17,14 +17,19 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_state_dict,
+)
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.optim import Optimizer
@@ -32,10 +37,13 @@ from torch.optim import Optimizer
 from codegeex.config import read_json
 from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.files import atomic_directory, write_text
+from codegeex.model.transformer import CodeGeeX
+from codegeex.training.parallel import World
 from codegeex.training.recipe import Recipe
 
-CHANGEABLE = ("save_every", "keep", "validate_every", "validation_windows")
-"""What may differ between a recipe and the one whose run it resumes: nothing that a weight depends on."""
+CHANGEABLE = ("layout", "save_every", "keep", "validate_every", "validation_windows")
+"""What may differ between a recipe and the one whose run it resumes: nothing that a weight depends on, but for the
+rounding of sums that another layout takes in another order."""
 
 
 class RunDirectory:
@@ -43,6 +51,7 @@ class RunDirectory:
 
     Args:
         recipe: the run. Where its directory exists already, the run is resumed.
+        world: the processes of the run; the main one writes.
 
     Attributes:
         records: what was logged up to the newest checkpoint, in order.
@@ -51,19 +60,20 @@ class RunDirectory:
         CodeGeeXError: the directory belongs to another recipe, or cannot be read.
     """
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, world: World):
         output = Path(recipe.output)
         self.path = output.with_name(output.name + ".run")
-        self._keep = recipe.keep
+        self._keep, self._world = recipe.keep, world
         content = _plain(recipe)
-        if self.path.exists():
-            self._check_same(read_json(self.path / "recipe.json"), content)
-        else:
+        if not self.path.exists() and world.main:
             with atomic_directory(self.path) as partial:
                 (partial / "recipe.json").write_text(json.dumps(content, indent=2) + "\n")
-        self.newest = max(self.path.glob("step-*"), default=None)
+        world.agree(None)
+        self._check_same(read_json(self.path / "recipe.json"), content)
+        self.newest: Path | None = world.agree(max(self.path.glob("step-*"), default=None))
         self.records = self._records_until(int(self.newest.name[5:]) if self.newest else 0)
-        write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in self.records))
+        if world.main:
+            write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in self.records))
 
     def log(self, record: dict[str, Any]) -> None:
         """Keep a record."""
@@ -80,11 +90,17 @@ class RunDirectory:
         weights, moments = get_state_dict(model, optimizers)
         state = {"model": weights, "optimizers": moments, "step": step, "random": torch.get_rng_state()}
         try:
-            with atomic_directory(self.path / f"step-{step:08d}") as partial, _one_process():
-                save(state, checkpoint_id=partial)
+            with ExitStack() as stack:
+                stack.enter_context(_one_process())
+                target = self.path / f"step-{step:08d}"
+                partial = stack.enter_context(atomic_directory(target)) if self._world.main else None
+                save(state, checkpoint_id=self._world.agree(partial))
+                self._world.agree(None)  # nobody is still writing when the directory gets its name
         except CheckpointException as error:
             reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
             raise WorkFailed(f"cannot write a checkpoint to {self.path}: {reasons}.") from None
+        if not self._world.main:
+            return
         for old in sorted(self.path.glob("step-*"))[: -self._keep]:
             shutil.rmtree(old)
 
@@ -110,6 +126,17 @@ class RunDirectory:
         torch.set_rng_state(state["random"])
         step: int = state["step"]
         return step
+
+    def whole_model(self, model: CodeGeeX) -> CodeGeeX:
+        """The model in one piece, in the main process; in the others, without weights."""
+        if self._world.mesh is None:
+            return model
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        weights = get_model_state_dict(model, options=options)
+        whole = CodeGeeX(model.config)
+        if self._world.main:
+            whole.load_state_dict(weights)
+        return whole
 
     def remove(self) -> None:
         """Delete the directory: the run has ended and its output is written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -30,6 +30,15 @@ class Batch:
     position_ids: Tensor
     mask: Tensor
     weights: Tensor
+
+    def split(self, windows: int) -> list[Batch]:
+        """Batches of at most so many windows each."""
+        pieces = (torch.split(getattr(self, field.name), windows) for field in fields(self))
+        return [Batch(*piece) for piece in zip(*pieces, strict=True)]
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
 def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:

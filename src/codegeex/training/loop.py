@@ -26,6 +26,7 @@ from codegeex.tokenizer import Tokenizer
 from codegeex.training.checkpoints import RunDirectory
 from codegeex.training.data import Batch, Mixture, make_batch
 from codegeex.training.optimizer import make_optimizers, set_rate
+from codegeex.training.parallel import World, clip_gradients
 from codegeex.training.recipe import Recipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -57,19 +58,23 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     streams = [_open(stream.shards, recipe, vocabulary) for stream in recipe.data.streams]
     validation = _validation_sets(recipe, vocabulary)
     mixture = Mixture(recipe, streams)
+    world = World.join(recipe)
 
     torch.manual_seed(recipe.seed)
-    model = CodeGeeX(config).initialize()
+    model = CodeGeeX(config).initialize().to(world.device)
+    model.recompute = recipe.layout.recompute
+    world.share(model, recipe.layout.reshard)
     optimizers = make_optimizers(model, recipe.optimizer)
-    run = RunDirectory(recipe)
+    run = RunDirectory(recipe, world)
     first = run.load(model, optimizers)
     skipped = skipped_in_a_row = 0
-    if first:
+    if first and world.main:
         report({"resumed": first})
 
     def log(record: dict[str, Any]) -> None:
-        run.log(record)
-        report(record)
+        if world.main:
+            run.log(record)
+            report(record)
 
     began = time.monotonic()
     with told_to_stop() as stopping:
@@ -78,10 +83,11 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
                 log({"step": step, "validation": validate(model, validation, recipe, vocabulary.end_of_text)})
             factor = recipe.schedule.factor(step)
             set_rate(optimizers, factor)
-            batch = make_batch(mixture.windows(step), vocabulary.end_of_text)
-            loss = batch_loss(model, batch, recipe)
-            torch.autograd.backward(loss)
-            norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optimizer.clip))
+            windows = mixture.windows(step)
+            tokens = windows[:, :-1].size
+            batch = make_batch(windows[world.part(recipe.batch_size)], vocabulary.end_of_text)
+            loss = backward(model, batch, recipe, world)
+            norm = clip_gradients(model.parameters(), recipe.optimizer.clip)
             if math.isfinite(norm):
                 skipped_in_a_row = 0
                 for optimizer in optimizers:
@@ -101,27 +107,49 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
                 {
                     "step": step + 1,
                     "steps": recipe.schedule.steps,
-                    "loss": _number(loss.item(), 4),
+                    "loss": _number(loss, 4),
                     "gradient_norm": _number(norm, 3),
                     "rate": round(factor, 4),
-                    "tokens": (step + 1) * batch.input_ids.numel(),
-                    "tokens_per_second": round(done * batch.input_ids.numel() / seconds),
+                    "tokens": (step + 1) * tokens,
+                    "tokens_per_second": round(done * tokens / seconds),
                     "seconds": round(seconds, 1),
                     "seconds_left": round(seconds / done * (recipe.schedule.steps - step - 1)),
                     "skipped": skipped,
                 }
             )
-            if stopping or (step + 1) % recipe.save_every == 0:
+            told = world.any(bool(stopping))
+            if told or (step + 1) % recipe.save_every == 0:
                 run.save(step + 1, model, optimizers)
-            if stopping:
+            if told:
                 raise WorkFailed(f"stopped after step {step + 1}; the same command goes on from there.")
     final = validate(model, validation, recipe, vocabulary.end_of_text)
     log({"step": recipe.schedule.steps, "validation": final})
-    metrics = "".join(json.dumps(record) + "\n" for record in run.records)
-    # Half precision, as the released weights.
-    write_model(output, ModuleSource(model, "F16"), vocabulary, {"metrics.jsonl": metrics})
-    run.remove()
+    whole = run.whole_model(model)
+    if world.main:
+        metrics = "".join(json.dumps(record) + "\n" for record in run.records)
+        # Half precision, as the released weights.
+        write_model(output, ModuleSource(whole, "F16"), vocabulary, {"metrics.jsonl": metrics})
+        run.remove()
+    world.agree(None)
     return output
+
+
+def backward(model: CodeGeeX, batch: Batch, recipe: Recipe, world: World) -> float:
+    """Gradients of a step's mean loss over all places of all processes' parts, in nats per token; returns that loss.
+
+    Args:
+        batch: this process's part of the step, computed `micro_batch` windows at a time.
+    """
+    everything = float(world.total(batch.weights.sum().to(world.device)))
+    loss = torch.zeros((), device=world.device)
+    parts = batch.split(recipe.layout.micro_batch or len(batch.input_ids))
+    for part in parts:
+        # Sharded gradients are averaged over the parts of the batch: the factor makes a sum of that.
+        share = float(part.weights.sum()) / everything
+        part_loss = batch_loss(model, part.to(world.device), recipe) * share
+        torch.autograd.backward(part_loss * world.data_size)
+        loss += part_loss.detach()
+    return float(world.total(loss))
 
 
 def _number(value: float, digits: int) -> float | None:
@@ -177,7 +205,7 @@ def validate(model: CodeGeeX, sets: dict[str, Shards], recipe: Recipe, end_of_te
         totals = np.zeros(2)
         for first in range(0, count, recipe.batch_size):
             windows = np.stack([shards.window(index) for index in range(first, min(first + recipe.batch_size, count))])
-            batch = make_batch(windows, end_of_text)
+            batch = make_batch(windows, end_of_text).to(model.word_embeddings.weight.device)
             weight = batch.weights.sum().item()
             totals += (batch_loss(model, batch, recipe).item() * weight, weight)
         losses[language] = round(float(totals[0] / totals[1]), 4)

@@ -78,6 +78,20 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How the processes of a run share it; a single process needs none."""
+
+    tensor: int = 1
+    """Processes that share every layer (paper: 8). The others share the batch."""
+    reshard: bool = False
+    """Whether weights are put together anew in the backward pass (ZeRO-3), or kept whole after the forward (ZeRO-2)."""
+    micro_batch: int = 0
+    """Windows that a process computes at a time, adding up gradients; 0 for all of its part."""
+    recompute: bool = False
+    """Whether activations are computed again in the backward pass rather than kept (paper: true)."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training run."""
 
@@ -88,8 +102,9 @@ class Recipe:
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    layout: Layout = field(default_factory=Layout)
     batch_size: int = 16
-    """Windows a step."""
+    """Windows a step, of all processes together."""
     seed: int = 1
     precision: typing.Literal["float32", "bfloat16"] = "bfloat16"
     """Type that matrices are multiplied in; weights, layer norms, softmax and loss stay in float32."""
@@ -181,6 +196,7 @@ def _check(recipe: Recipe, source: str) -> None:
         "batch_size": recipe.batch_size,
         "schedule.steps": recipe.schedule.steps,
         "data.sequence_length": recipe.data.sequence_length,
+        "layout.tensor": recipe.layout.tensor,
         "save_every": recipe.save_every,
         "keep": recipe.keep,
         "validate_every": recipe.validate_every,
@@ -189,6 +205,8 @@ def _check(recipe: Recipe, source: str) -> None:
     for key, value in positive.items():
         if value < 1:
             raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
+    if recipe.layout.micro_batch < 0:
+        raise CodeGeeXError(f"{source}: layout.micro_batch must be 0 (all) or above.")
     for name, rate in dataclasses.asdict(recipe.optimizer).items():
         if not 0 <= rate < float("inf"):
             raise CodeGeeXError(f"{source}: optimizer.{name} must be 0 or above, not {rate}.")
