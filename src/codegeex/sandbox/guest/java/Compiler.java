@@ -1,0 +1,40 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import javax.tools.JavaCompiler;
+import javax.tools.StandardJavaFileManager;
+import javax.tools.StandardLocation;
+import javax.tools.ToolProvider;
+
+/** A compiler that stays: each line names a folder whose Main.java to compile; answers messages, then a status. */
+public class Compiler {
+    public static void main(String[] arguments) throws Exception {
+        PrintStream answer = System.out;
+        System.setOut(System.err);
+        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+        List<String> options = List.of("-proc:none", "-nowarn", "-Xlint:none", "-encoding", "UTF-8");
+        BufferedReader folders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        // One file manager for all: it has read the library's index, which takes longer than most programs.
+        StandardJavaFileManager files = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8);
+        for (String line; (line = folders.readLine()) != null; ) {
+            Path folder = Path.of(line);
+            StringWriter messages = new StringWriter();
+            boolean done;
+            try {
+                files.setLocationFromPaths(StandardLocation.CLASS_OUTPUT, List.of(folder));
+                files.setLocationFromPaths(StandardLocation.CLASS_PATH, List.of(folder));
+                done = compiler.getTask(messages, files, null, options, null,
+                        files.getJavaFileObjects(folder.resolve("Main.java"))).call();
+            } catch (Throwable error) {
+                messages.write("the compiler failed: " + error);
+                done = false;
+            }
+            answer.print(messages + "\n" + (done ? 0 : 1) + "\0");
+            answer.flush();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+"""What the end of a program's processes says about the program."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from codegeex.sandbox.program import Program, Result, Verdict
+
+_DETAIL_CHARACTERS = 2000
+_FAILED = {"rust": "test result: FAILED", "go": "--- FAIL: "}
+"""What the harness says of a failed test."""
+
+_REPORTED = ("wrong", "memory", "runtime_error", "compile_error")
+
+
+def judge(
+    program: Program, outcomes: Sequence[dict[str, Any]], steps: int, secret: str, memory_signs: Collection[str]
+) -> Result:
+    """The verdict on a program.
+
+    Args:
+        outcomes: of the steps that ran, as the supervisor tells them.
+        steps: how many there were to run; the last one is the run.
+        secret: what is reported where the tests have run to their end.
+        memory_signs: what the language's runtime says when memory runs out.
+    """
+    last = outcomes[-1]
+    ran = len(outcomes) == steps
+    compiling = sum(outcome["seconds"] for outcome in outcomes[: steps - 1])
+    verdict, detail = _run_verdict(program, last, secret) if ran else _compile_verdict(last)
+    if verdict == "runtime_error" and any(sign in last["output"] for sign in memory_signs):
+        verdict = "memory"
+    if last["report"] == "compile_error":
+        ran = False
+    return Result(
+        verdict=verdict,
+        stage="run" if ran else "compile",
+        seconds=last["seconds"] if ran else compiling,
+        memory_mb=last["memory_mb"],
+        detail=detail[-_DETAIL_CHARACTERS:],
+        compile_seconds=compiling,
+    )
+
+
+def _compile_verdict(last: dict[str, Any]) -> tuple[Verdict, str]:
+    if last["ended"] == "timeout":
+        return "timeout", "the compilation took too long"
+    # The first message is the cause, in every compiler's order.
+    return "compile_error", last["output"].strip()[:_DETAIL_CHARACTERS]
+
+
+def _run_verdict(program: Program, last: dict[str, Any], secret: str) -> tuple[Verdict, str]:
+    said = last["output"].strip()
+    if last["ended"] == "timeout":
+        return "timeout", "it took too long"
+    if last["ended"] == "output":
+        return "runtime_error", "it wrote more than it may"
+    if last["report"] in _REPORTED:
+        return cast(Verdict, last["report"]), said
+    if last["status"] < 0:
+        return "runtime_error", f"{said}\nended by {signal.Signals(-last['status']).name}".strip()
+    if last["status"]:
+        failed = _FAILED.get(program.language, "\0") in said
+        return ("wrong" if failed else "runtime_error"), said or f"ended with status {last['status']}"
+    if last["report"] != secret:
+        return "runtime_error", f"{said}\nit ended before its tests did".strip()
+    if program.silent and last["output"]:
+        return "wrong", f"it wrote something, which counts as a failure here: {said}"
+    return "passed", ""
