@@ -1,5 +1,5 @@
 # Everything sets up what it needs in .venv. Only `demo` is enough to use the project; `test` brings PyTorch too.
-.PHONY: demo setup test check bench clean
+.PHONY: demo setup toolchains test check bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,10 @@ demo: $(VENV)/.base
 	@printf '\nFive programs from the model inside the package. Try: %s\n' '$(BIN)/codegeex generate "reverse a string" --lang go'
 
 setup: $(VENV)/.full
+
+# What the sandbox compiles and runs programs with (Debian packages); tests that need them are skipped without.
+toolchains:
+	@sh tools/install-toolchains.sh
 
 test: $(VENV)/.full
 	$(BIN)/python -m pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -91,10 +92,8 @@ class Container:
         self._process.wait()
         if self._process.stderr:
             self._process.stderr.close()
-        try:
+        with contextlib.suppress(OSError):  # what was still to be written has nobody to read it
             self._stream.close()
-        except OSError:
-            pass  # what was still to be written has nobody to read it
         self._socket.close()
         if self._folder:
             self._folder.cleanup()

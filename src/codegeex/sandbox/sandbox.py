@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from queue import LifoQueue
 from types import TracebackType
@@ -155,7 +154,7 @@ class _Slot:
         except Refused as refusal:
             return Result("compile_error", "compile", 0.0, 0.0, refusal.reason)
         outcomes = self._container.run(job.message(), job.wall + _GRACE_SECONDS)
-        return judge(program, outcomes, len(job.steps), secret, tools.memory_signs)
+        return judge(program, tools, outcomes, len(job.steps), secret)
 
     def close(self) -> None:
         if self._container:

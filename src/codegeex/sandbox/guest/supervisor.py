@@ -7,9 +7,11 @@ a container from its children's signals, and it is not dumpable, so that its mem
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import json
+import math
 import os
 import resource
 import select
@@ -81,10 +83,7 @@ class Supervisor:
             path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
         outcomes = []
         for step in job["steps"]:
-            if step["kind"] == "resident":
-                outcome = self._ask_resident(step)
-            else:
-                outcome = self._process(step)
+            outcome = self._ask_resident(step) if step["kind"] == "resident" else self._process(step)
             outcomes.append(outcome)
             if outcome["status"] or outcome["ended"] != "exit":
                 break
@@ -128,7 +127,7 @@ class Supervisor:
             for descriptor in (process, output, report):
                 os.close(descriptor)
         seconds = usage.ru_utime + usage.ru_stime
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU or seconds >= step["seconds"]:
+        if (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU) or seconds >= step["seconds"]:
             ended = "timeout"
         return {
             "ended": ended,
@@ -168,10 +167,8 @@ class Supervisor:
 
     def _end_group(self, pid: int) -> None:
         """End what a step left behind. The residents live in sessions of their own."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         residents = {process.pid for process in self._residents.values()}
         for child in _children():
             if child not in residents:
@@ -284,7 +281,7 @@ def _rest(descriptor: int, most: int) -> bytes:
 
 def _limit(step: Step) -> None:
     """Put the calling process under the step's limits."""
-    seconds = int(step["seconds"]) + 1
+    seconds = math.ceil(step["seconds"])
     memory = step["memory_mb"] << 20
     if step["kind"] == "python":
         memory += _private_bytes()

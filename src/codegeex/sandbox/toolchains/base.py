@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,6 +91,9 @@ class Toolchain(ABC):
 
     memory_signs: Collection[str] = ()
     """What a program says when memory runs out."""
+
+    failure_signs: Collection[str] = ()
+    """What a test harness says of a failed test; unlike a crash, which it reports as well."""
 
     @abstractmethod
     def missing(self) -> str | None:
@@ -179,16 +182,17 @@ def output_of(*command: str) -> str:
     return call(command).strip()
 
 
-def call(command: Sequence[str], **more: Any) -> str:
-    """Run a tool of ours.
+def call(command: Sequence[str], cwd: Path | None = None) -> str:
+    """Run a tool of ours and give what it says.
 
     Raises:
         WorkFailed: it fails.
     """
-    ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, **more)
+    ended = subprocess.run(command, capture_output=True, timeout=600, cwd=cwd)
+    output, errors = ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace")
     if ended.returncode:
-        raise WorkFailed(f"{' '.join(command[:3])} … failed: {(ended.stderr or ended.stdout).strip()[-500:]}")
-    return ended.stdout or ended.stderr
+        raise WorkFailed(f"{' '.join(command[:3])} … failed: {(errors or output).strip()[-500:]}")
+    return output or errors
 
 
 def cache_folder() -> Path:

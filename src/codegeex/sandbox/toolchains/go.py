@@ -43,6 +43,7 @@ class Go(Toolchain):
     name = "go"
     packages = "apt-get install golang-go"
     runtime_mb = 256
+    failure_signs = ("\nFAIL\n",)
     memory_signs = ("runtime: out of memory", "cannot allocate memory", "runtime: cannot allocate")
 
     def missing(self) -> str | None:

@@ -53,6 +53,7 @@ class Rust(Toolchain):
         "librust-regex+perf-dev librust-aho-corasick-dev librust-memchr-dev librust-libc-dev"
     )
     runtime_mb = 64
+    failure_signs = ("assertion",)
     memory_signs = ("memory allocation of",)
 
     def missing(self) -> str | None:
@@ -100,6 +101,10 @@ class Rust(Toolchain):
         run = self._run_step(
             limits,
             ["./program", "--test-threads=1"],
-            env={"LD_LIBRARY_PATH": output_of("rustc", "--print", "target-libdir"), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            env={
+                "LD_LIBRARY_PATH": output_of("rustc", "--print", "target-libdir"),
+                "PATH": "/usr/bin:/bin",
+                "LANG": "C.UTF-8",
+            },
         )
         return Job({"program.rs": text}, [self._compile_step(limits, command, work), run])
