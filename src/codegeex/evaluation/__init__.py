@@ -1,0 +1,1 @@
+"""HumanEval-X: samples from any model, verdicts from the sandbox, scores with their uncertainty, reports."""

@@ -1,0 +1,111 @@
+"""The problems of HumanEval-X and the prompts made of them (paper, section 4)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegeex import languages
+from codegeex.errors import CodeGeeXError
+from codegeex.languages import Language
+
+PROBLEMS = 164
+"""Problems in each language."""
+
+_VARIABLE = "CODEGEEX_HUMANEVALX"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem in one language; the fields of the published files.
+
+    Attributes:
+        task_id: such as "CPP/7".
+        language: a key of the language table.
+        prompt: imports, signature and docstring, to be continued (Rust: the docstring alone).
+        declaration: the same without the docstring.
+        solution: the reference's body, closing braces included.
+        tests: the hidden tests.
+        imports: Go: the import block inside the prompt.
+        test_setup: Go: the package clause and the imports of the tests.
+    """
+
+    task_id: str
+    language: str
+    prompt: str
+    declaration: str
+    solution: str
+    tests: str
+    imports: str = ""
+    test_setup: str = ""
+
+    @property
+    def number(self) -> int:
+        return int(self.task_id.rpartition("/")[2])
+
+
+def generation_prompt(problem: Problem) -> str:
+    """What a model continues: the language's tag, then the prompt (Rust: with the declaration)."""
+    text = problem.declaration + problem.prompt if problem.language == "rust" else problem.prompt
+    return f"{languages.get(problem.language).tag}\n{text}"
+
+
+def translation_prompt(source: Problem, target: Problem) -> str:
+    """What a model continues to translate: the source's solution, then the target's declaration."""
+    first, second = languages.get(source.language).name, languages.get(target.language).name
+    code = f"{source.declaration}{'' if source.language != 'rust' else source.prompt}{source.solution.rstrip()}"
+    return f"code translation\n{first}:\n{code}\n{second}:\n{target.declaration}"
+
+
+def load(folder: Path | None, language: str) -> list[Problem]:
+    """The problems of a language, in their order.
+
+    Args:
+        folder: with the published files, humaneval_python.jsonl.gz and so on, or the published tree of folders. Without
+            one, the folder that the variable CODEGEEX_HUMANEVALX names.
+
+    Raises:
+        CodeGeeXError: no such file, or one that is no file of problems.
+    """
+    known = languages.get(language)
+    if not known.runner:
+        raise CodeGeeXError(f"HumanEval-X has no problems in {known.name}.")
+    path = _find(folder, known.runner)
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            problems = [_problem(json.loads(line), known) for line in file if line.strip()]
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CodeGeeXError(f"{path} is no file of HumanEval-X problems: {error!r}.") from None
+    if not problems:
+        raise CodeGeeXError(f"{path} is empty.")
+    return problems
+
+
+def _find(folder: Path | None, runner: str) -> Path:
+    if folder is None and not os.environ.get(_VARIABLE):
+        raise CodeGeeXError(
+            "where is HumanEval-X? Download humaneval_{python,cpp,java,js,go,rust}.jsonl.gz from the CodeGeeX project "
+            f"(folder codegeex/benchmark/humaneval-x) and name their folder with --data or {_VARIABLE}."
+        )
+    place = folder or Path(os.environ[_VARIABLE])
+    for name in (f"humaneval_{runner}.jsonl.gz", f"humaneval_{runner}.jsonl"):
+        for path in (place / name, place / runner / name, place / runner / "data" / name):
+            if path.is_file():
+                return path
+    raise CodeGeeXError(f"no humaneval_{runner}.jsonl.gz in {place}.")
+
+
+def _problem(row: dict[str, str], language: Language) -> Problem:
+    return Problem(
+        task_id=row["task_id"],
+        language=language.key,
+        prompt=row["prompt"],
+        declaration=row["declaration"],
+        solution=row["canonical_solution"],
+        tests=row["test"],
+        imports=row.get("import", ""),
+        test_setup=row.get("test_setup", ""),
+    )

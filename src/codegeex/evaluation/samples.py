@@ -1,0 +1,163 @@
+"""Samples and results on disk: JSON lines that survive whatever ends a run, and the files of other projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codegeex import languages
+from codegeex.errors import CodeGeeXError
+
+Key = tuple[str, float, int]
+"""Task, temperature, number of the sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One completion.
+
+    Attributes:
+        task_id: of the problem it answers.
+        language: key of the language it is in.
+        index: which of the problem's samples at this temperature it is, from 0.
+        temperature: what it was drawn at.
+        prompt: what the model continued.
+        completion: what the model wrote, as it was when generation stopped.
+        seed: of its random numbers; None where it is not known.
+    """
+
+    task_id: str
+    language: str
+    index: int
+    temperature: float
+    prompt: str
+    completion: str
+    seed: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.task_id, self.temperature, self.index
+
+
+class Journal:
+    """A file of JSON lines that grows, each line whole or not there.
+
+    A line that a crash tore is cut away when the file is opened again.
+
+    Args:
+        path: the file; made if need be.
+    """
+
+    def __init__(self, path: Path):
+        self._lock = threading.Lock()
+        self._file = path.open("ab+")
+        self._file.seek(0)
+        whole = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+        self._file.truncate(whole)
+        self._file.seek(0, os.SEEK_END)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
+        with self._lock:
+            self._file.write(line)
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._lock:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a journal; nothing if there is none."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise CodeGeeXError(f"{path}, line {number}: not JSON; remove the line to go on.") from None
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    return asdict(sample)
+
+
+def sample_of(row: Mapping[str, Any]) -> Sample:
+    names = ("task_id", "language", "index", "temperature", "prompt", "completion", "seed")
+    return Sample(**{name: row[name] for name in names})
+
+
+def read_foreign(path: Path, language: str | None) -> Iterator[Sample]:
+    """The samples of a file made elsewhere.
+
+    Args:
+        path: our own samples, the original's (task_id, generation), evalplus' (task_id, completion or solution) as JSON
+            lines, or bigcode's (one JSON list of lists of programs).
+        language: where the file does not say.
+
+    Raises:
+        CodeGeeXError: none of these.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CodeGeeXError(f"cannot read samples from {path}: {error}.") from None
+    counts: dict[str, int] = {}
+    for task, completion, temperature in _parsed(path, text, language):
+        prefix, _, number = task.rpartition("/")
+        key = _LANGUAGES.get(prefix) or language
+        if key is None:
+            raise CodeGeeXError(f"{path}: which language is task {task!r} in? Say so with --langs.")
+        name = f"{_PREFIXES[key]}/{number}"
+        index = counts.get(name, 0)
+        counts[name] = index + 1
+        yield Sample(name, key, index, temperature, "", completion)
+
+
+_PREFIXES = {
+    "python": "Python",
+    "cpp": "CPP",
+    "java": "Java",
+    "javascript": "JavaScript",
+    "go": "Go",
+    "rust": "Rust",
+}
+_LANGUAGES = {prefix: key for key, prefix in _PREFIXES.items()}
+
+
+def _parsed(path: Path, text: str, language: str | None) -> Iterator[tuple[str, str, float]]:
+    """(task, completion, temperature) of every sample in a file."""
+    if text.lstrip().startswith("["):
+        if language is None:
+            raise CodeGeeXError(f"{path} does not say which language it is in: name one with --langs.")
+        name = _PREFIXES[languages.get(language).key]
+        try:
+            for number, completions in enumerate(json.loads(text)):
+                for completion in completions:
+                    yield f"{name}/{number}", str(completion), 0.0
+        except (ValueError, TypeError) as error:
+            raise CodeGeeXError(f"{path} is no list of lists of programs: {error}.") from None
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            completion = next(row[name] for name in ("completion", "generation", "solution") if name in row)
+            task = str(row["task_id"])
+        except (ValueError, TypeError, KeyError, StopIteration):
+            raise CodeGeeXError(f"{path}, line {number}: a sample needs a task_id and a completion.") from None
+        yield task, str(completion), float(row.get("temperature") or 0.0)
