@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from codegeex import __version__
-from codegeex.cli import assist, bench, doctor, models
+from codegeex.cli import assist, bench, doctor, evaluate, models
 from codegeex.errors import CodeGeeXError
 
 # typer raises the errors of the click that it uses, which may be a copy of its own.
@@ -34,6 +34,7 @@ app.add_typer(models.convert_app, name="convert")
 app.add_typer(models.tokenizer_app, name="tokenizer")
 app.add_typer(models.corpus_app, name="corpus")
 app.command()(models.train)
+app.add_typer(evaluate.eval_app, name="eval")
 app.add_typer(bench.bench_app, name="bench")
 app.command()(doctor.doctor)
 

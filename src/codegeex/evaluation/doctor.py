@@ -95,7 +95,7 @@ _EMPTY = {
 
 
 def mutants(problem: Problem) -> list[str]:
-    """Bodies that should be wrong: one that answers with nothing, and the reference with one change. Always the same."""
+    """Bodies that should be wrong: one that answers with nothing, the reference with one change. Always the same."""
     made = [made for made in (_empty(problem), _changed(problem)) if made is not None]
     return [mutant for mutant in made if mutant != problem.solution]
 

@@ -119,7 +119,7 @@ class HuggingFace:
 
     def __init__(self, name: str):
         try:
-            import transformers
+            import transformers  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
             raise CodeGeeXError("hf: models need transformers and PyTorch: pip install 'codegeex[hf]'.") from None
         import torch

@@ -116,7 +116,7 @@ def _budgets(
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
     """Write report.json and report.html."""
-    from codegeex.evaluation.html import page
+    from codegeex.evaluation.page import page
 
     write_text(folder / "report.json", json.dumps(report, indent=1) + "\n")
     write_text(folder / "report.html", page(report))
