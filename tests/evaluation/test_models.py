@@ -1,0 +1,78 @@
+"""Generators: the engine's samples against the engine itself, and a server of OpenAI's kind."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+import codegeex
+from codegeex.errors import CodeGeeXError, WorkFailed
+from codegeex.evaluation.models import Endpoint, Native, Sampling, Wanted, generator, seed_of
+
+
+def test_the_engine_gives_each_sample_what_its_own_seed_gives():
+    prompt = "# language: Python\ndef add(a, b):\n"
+    wanted = [Wanted("Python/0", "python", prompt, i, 0.8, seed_of(1, "Python/0", 0.8, i)) for i in range(20)]
+    made = dict(Native(None).generate(wanted, Sampling(max_tokens=24)))
+    assert made.keys() == set(wanted)
+    assert len(set(made.values())) > 5
+    model = codegeex.load()
+    for one in wanted[:3]:
+        alone = model.complete(prompt, temperature=0.8, top_p=0.95, max_tokens=24, seed=one.seed).text
+        assert alone.startswith(made[one])
+
+
+def test_a_prompt_too_long_for_the_model_is_cut():
+    wanted = [Wanted("Python/0", "python", "x = 1\n" * 5000, 0, 0.8, 1)]
+    assert len(list(Native(None).generate(wanted, Sampling(max_tokens=8)))) == 1
+
+
+@pytest.fixture
+def server():
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, body))
+            answer = {"choices": [{"text": "    return 1\nprint()"}]}
+            status = 503 if body["model"] == "busy" else 200
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer if body["model"] != "odd" else {}).encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_endpoint(server):
+    url, asked = server
+    wanted = [Wanted("Python/0", "python", "def f():\n", 0, 0.5, 2**40 + 3)]
+    (answer,) = generator(f"openai:{url}#small").generate(wanted, Sampling(max_tokens=9))
+    assert answer == (wanted[0], "    return 1")  # ended by the benchmark's rule
+    path, body = asked[0]
+    assert path == "/v1/completions"
+    assert (body["model"], body["prompt"], body["temperature"], body["max_tokens"]) == ("small", "def f():\n", 0.5, 9)
+
+
+@pytest.mark.parametrize(("model", "message"), [("busy", r"refused \(503\)"), ("odd", "without choices")])
+def test_an_endpoint_that_fails(server, model, message):
+    wanted = [Wanted("Python/0", "python", "", 0, 0.5, 1)]
+    with pytest.raises(WorkFailed, match=message):
+        list(Endpoint(server[0], model).generate(wanted, Sampling()))
+
+
+def test_an_address_that_is_none():
+    with pytest.raises(CodeGeeXError, match="is no address"):
+        generator("openai:localhost")
