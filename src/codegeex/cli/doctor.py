@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import time
 from typing import Annotated, Any
 
@@ -14,9 +13,8 @@ import typer
 
 _EXTRAS = {
     "train": ("torch", "pyyaml", "matplotlib"),
+    "hf": ("torch", "transformers"),
 }
-# What compiles or runs programs in each language of HumanEval-X.
-_COMMANDS = {"python": "python3", "cpp": "g++", "java": "javac", "javascript": "node", "go": "go", "rust": "rustc"}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
@@ -34,6 +32,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 def examine() -> dict[str, Any]:
     """Everything the doctor says, as plain data."""
     from codegeex import __version__, languages
+    from codegeex.sandbox.container import isolation_problem
+    from codegeex.sandbox.toolchains import missing
 
     return {
         "codegeex": __version__,
@@ -41,9 +41,8 @@ def examine() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB memory",
         "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
         "accelerator": _accelerator(),
-        "toolchains": {
-            language.key: shutil.which(_COMMANDS[language.key]) is not None for language in languages.EXECUTABLE
-        },
+        "toolchains": {language.key: missing(language.key) is None for language in languages.EXECUTABLE},
+        "isolation": isolation_problem() or "ok",
         "model": _try_model(),
     }
 
@@ -66,6 +65,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     present = [language for language, found in report["toolchains"].items() if found]
     absent = [language for language, found in report["toolchains"].items() if not found]
     rows.append(("toolchains", ", ".join(present) + (f" (missing: {', '.join(absent)})" if absent else "")))
+    rows.append(("isolation", report["isolation"]))
     rows.append(("embedded model", state))
     return rows
 

@@ -59,7 +59,7 @@ def doctor(
         report |= sandbox.describe()
         for key in keys:
             problems = humanevalx.load(data, key)
-            if why := toolchains.missing(key):  # type: ignore[arg-type]
+            if why := toolchains.missing(key):
                 report["languages"][key] = {"passed": 0, "total": len(problems), "failed": [], "missing": why}
                 healthy = False
                 _say(as_json, f"{key:<11} cannot run: {why}")

@@ -6,14 +6,18 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codegeex.evaluation.humanevalx import Problem
 from codegeex.evaluation.programs import assemble
 from codegeex.evaluation.repairs import WRONG_REFERENCES, Repairs
-from codegeex.sandbox.program import Result
+from codegeex.sandbox.program import Limits, Program, Result
 from codegeex.sandbox.sandbox import Sandbox
+
+
+_MUTANT_SECONDS = 2.0
+"""Many a mutant never ends; the references take a tenth of a second at most."""
 
 
 @dataclass(slots=True)
@@ -54,14 +58,16 @@ def check_mutants(
     """Run the mutants of every reference; how many there were, and (task, mutant) of those that passed all the same."""
     made = [(problem, mutant) for problem in problems for mutant in mutants(problem)]
     programs = [assemble(problem, mutant, repairs) for problem, mutant in made]
-    results = _run_all(sandbox, programs, done)
+    results = _run_all(sandbox, programs, done, replace(sandbox.limits, seconds=_MUTANT_SECONDS))
     passed = [pair for pair, result in zip(made, results, strict=True) if result.passed]
     return len(made), [(problem.task_id, mutant) for problem, mutant in passed]
 
 
-def _run_all(sandbox: Sandbox, programs: Sequence[Any], done: Callable[[], None]) -> Iterable[Result]:
-    def run(program: Any) -> Result:
-        result = sandbox.run(program)
+def _run_all(
+    sandbox: Sandbox, programs: Sequence[Program], done: Callable[[], None], limits: Limits | None = None
+) -> Iterable[Result]:
+    def run(program: Program) -> Result:
+        result = sandbox.run(program, limits)
         done()
         return result
 

@@ -10,7 +10,7 @@ from codegeex.sandbox.toolchains.base import Toolchain
 
 
 @functools.cache
-def toolchain(language: RunnerName) -> Toolchain:
+def toolchain(language: str) -> Toolchain:
     """The toolchain of a language."""
     from codegeex.sandbox.toolchains import cpp, go, java, javascript, python, rust
 
@@ -18,7 +18,7 @@ def toolchain(language: RunnerName) -> Toolchain:
     return next(one for one in known if one.name == language)
 
 
-def missing(language: RunnerName) -> str | None:
+def missing(language: str) -> str | None:
     """Why programs of a language cannot run here, and what to install; None if they can."""
     what = toolchain(language).missing()
     return what and f"{what}: {toolchain(language).packages}."
