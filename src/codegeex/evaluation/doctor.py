@@ -15,7 +15,6 @@ from codegeex.evaluation.repairs import WRONG_REFERENCES, Repairs
 from codegeex.sandbox.program import Limits, Program, Result
 from codegeex.sandbox.sandbox import Sandbox
 
-
 _MUTANT_SECONDS = 2.0
 """Many a mutant never ends; the references take a tenth of a second at most."""
 
