@@ -76,3 +76,31 @@ def test_an_endpoint_that_fails(server, model, message):
 def test_an_address_that_is_none():
     with pytest.raises(CodeGeeXError, match="is no address"):
         generator("openai:localhost")
+
+
+def test_a_hugging_face_model(tmp_path):
+    """A tiny random one, against its own greedy choice computed by hand."""
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    from codegeex.assistant.assistant import EMBEDDED_MODEL
+
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(EMBEDDED_MODEL / "tokenizer.json"), eos_token="<|endoftext|>"
+    )
+    tokenizer.save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=16, n_layer=1, n_head=2)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path)
+    wanted = [Wanted("Go/0", "go", "x := 1\n", 0, temperature, 7) for temperature in (0.0, 1.0, 1.0)]
+    greedy, first, second = (text for _, text in generator(f"hf:{tmp_path}").generate(wanted, Sampling(max_tokens=6)))
+    ids = tokenizer("x := 1\n", return_tensors="pt")["input_ids"]
+    for _ in range(6):
+        ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(-1)], 1)
+    assert greedy == tokenizer.decode(ids[0, -6:], skip_special_tokens=True)
+    assert first == second  # the same seed
+
+
+def test_no_such_hugging_face_model(tmp_path):
+    pytest.importorskip("transformers")
+    with pytest.raises(CodeGeeXError, match="cannot load the Hugging Face model"):
+        generator(f"hf:{tmp_path / 'nothing'}")

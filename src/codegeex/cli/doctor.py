@@ -14,6 +14,7 @@ import typer
 _EXTRAS = {
     "train": ("torch", "pyyaml", "matplotlib"),
     "hf": ("torch", "transformers"),
+    "ray": ("ray",),
 }
 
 

@@ -17,7 +17,6 @@ from codegeex.errors import CodeGeeXError, WorkFailed
 
 if TYPE_CHECKING:
     from codegeex.evaluation.run import Progress
-    from codegeex.sandbox import Sandbox
 
 eval_app = typer.Typer(help="Measure models on HumanEval-X.", no_args_is_help=True)
 
@@ -111,6 +110,9 @@ def humaneval_x(
     max_tokens: Annotated[int, typer.Option(help="Most tokens of a completion.")] = 512,
     seed: Annotated[int, typer.Option(help="The run's random numbers.")] = 42,
     problems: Annotated[int | None, typer.Option(help="Only so many problems of each language.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster to spread the run over; auto, local.")
+    ] = None,
     repairs: RepairsOption = False,
     workers: WorkersOption = None,
     require_isolation: IsolationOption = False,
@@ -118,7 +120,7 @@ def humaneval_x(
 ) -> None:
     """Generate samples, run them, and write scores: a table here, report.json and report.html in the folder."""
     from codegeex import languages
-    from codegeex.evaluation import humanevalx
+    from codegeex.evaluation import cluster, humanevalx
     from codegeex.evaluation.models import Sampling, generator
     from codegeex.evaluation.report import make_report, write_report
     from codegeex.evaluation.run import Run, Settings
@@ -138,6 +140,7 @@ def humaneval_x(
     tables = {
         key: humanevalx.load(data, key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])
     }
+    ray_module = cluster.connect(ray) if ray else None
     foreign = list(read_foreign(samples, keys[0] if len(keys) == 1 else None)) if samples else None
     if foreign is not None:
         made: Any = foreign
@@ -152,7 +155,7 @@ def humaneval_x(
         by_k = dict.fromkeys(ks, next(iter(temperatures), 0.0))
         n = most
     else:
-        made = generator(model)
+        made = cluster.ClusterGenerator(ray_module, model) if ray_module else generator(model)
         name, ks = made.name, _ks(k, n)
         by_k = _temperatures(temperature, ks)
     settings = Settings(
@@ -168,7 +171,7 @@ def humaneval_x(
         problems=problems,
     )
     run = Run(output, settings, tables)
-    with _sandbox(workers, require_isolation) as sandbox, _run_progress() as tell:
+    with _sandbox(workers, require_isolation, ray_module) as sandbox, _run_progress() as tell:
         run.execute(made, sandbox, tell)
     report = make_report(json.loads((output / "run.json").read_text(encoding="utf-8")), run.results())
     write_report(output, report)
@@ -262,10 +265,17 @@ def _temperatures(text: str, ks: list[int]) -> dict[int, float]:
 
 
 @contextmanager
-def _sandbox(workers: int | None, require: bool) -> Iterator[Sandbox]:
-    from codegeex.sandbox import Sandbox
+def _sandbox(workers: int | None, require: bool, ray: Any = None) -> Iterator[Any]:
+    """A sandbox on this machine, or on a cluster."""
+    from codegeex.evaluation.cluster import ClusterSandbox
+    from codegeex.sandbox import Isolation, Sandbox
 
-    with Sandbox(workers=workers, isolation="require" if require else "auto") as sandbox:
+    isolation: Isolation = "require" if require else "auto"
+    with (
+        ClusterSandbox(ray, workers=workers, isolation=isolation)
+        if ray
+        else Sandbox(workers=workers, isolation=isolation)
+    ) as sandbox:
         if sandbox.problem:
             print(
                 f"warning: programs are NOT isolated from this machine: {sandbox.problem} They run under limits only; "

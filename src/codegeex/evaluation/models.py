@@ -128,7 +128,7 @@ class HuggingFace:
         self._torch = torch
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-            self._model = transformers.AutoModelForCausalLM.from_pretrained(name)
+            self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(name)
         except (OSError, ValueError) as error:
             raise CodeGeeXError(f"cannot load the Hugging Face model {name}: {str(error).splitlines()[0]}") from None
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -148,7 +148,7 @@ class HuggingFace:
                     pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id,
                     **(drawn if one.temperature else {"do_sample": False}),
                 )
-            yield one, _cut(self._tokenizer.decode(output[0, length:], skip_special_tokens=True), one.language)
+            yield one, _cut(str(self._tokenizer.decode(output[0, length:], skip_special_tokens=True)), one.language)
 
 
 class Endpoint:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from codegeex.errors import CodeGeeXError
 from codegeex.evaluation.humanevalx import Problem, generation_prompt, translation_prompt
@@ -23,7 +23,6 @@ from codegeex.evaluation.repairs import Repairs
 from codegeex.evaluation.samples import Journal, Key, Sample, rows, sample_of, sample_row
 from codegeex.files import write_text
 from codegeex.sandbox.program import Limits, Program, Result
-from codegeex.sandbox.sandbox import Sandbox
 
 LEAST_SECONDS = 3.0
 """Processor time that every program gets: HumanEval's own limit (Chen et al., 2021)."""
@@ -82,6 +81,20 @@ class Progress:
         tally[1] += 1
 
 
+class Runner(Protocol):
+    """What runs programs: a `Sandbox`, or a whole cluster of them."""
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def run(self, program: Program, limits: Limits | None = None, *, alone: bool = False) -> Result: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
 class Run:
     """One run and its folder.
 
@@ -121,8 +134,8 @@ class Run:
 
     def execute(
         self,
-        source: Generator | Iterable[Sample],
-        sandbox: Sandbox,
+        source: Generator | Sequence[Sample],
+        sandbox: Runner,
         tell: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         """Make the samples that are missing, and judge those that nobody has judged.
@@ -137,8 +150,11 @@ class Run:
             json.dumps({**self.settings.to_dict(), "sandbox": sandbox.describe()}, indent=2) + "\n",
         )
         judged: set[Key] = set()
-        wanted = list(self._wanted()) if not isinstance(source, Iterable) else []
+        wanted = [] if isinstance(source, Sequence) else list(self._wanted())
         progress = Progress(len(wanted))
+        if isinstance(source, Sequence):
+            source = [sample for sample in source if sample.task_id in self._problems]
+            progress.total = len(source)
         for row in rows(self.folder / "results.jsonl"):
             judged.add(sample_of(row).key)
             progress.count(row["language"], row["verdict"] == "passed")
@@ -180,7 +196,6 @@ class Run:
                 for sample in self._made(source, [one for one in wanted if _key(one) not in have], have):
                     samples.append(sample_row(sample))
                     progress.generated += 1
-                    progress.total = max(progress.total, progress.generated)
                     tell(progress)
                     hand_over(sample)
             if failures:
@@ -194,11 +209,11 @@ class Run:
         return rows(self.folder / "results.jsonl")
 
     def _made(
-        self, source: Generator | Iterable[Sample], missing: Sequence[Wanted], have: set[Key]
+        self, source: Generator | Sequence[Sample], missing: Sequence[Wanted], have: set[Key]
     ) -> Iterator[Sample]:
-        if isinstance(source, Iterable):
+        if isinstance(source, Sequence):
             for sample in source:
-                if sample.task_id in self._problems and sample.key not in have:
+                if sample.key not in have:
                     yield sample
             return
         for one, text in source.generate(missing, self.settings.sampling):
@@ -244,7 +259,7 @@ class Run:
 class _Verdicts:
     """Verdicts of programs, each of which runs once however often it was written."""
 
-    def __init__(self, sandbox: Sandbox):
+    def __init__(self, sandbox: Runner):
         self.sandbox = sandbox
         self._known: dict[bytes, Future[Result]] = {}
         self._lock = threading.Lock()
