@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import urllib.error
 import urllib.request
@@ -119,7 +120,7 @@ class HuggingFace:
 
     def __init__(self, name: str):
         try:
-            import transformers  # type: ignore[import-not-found, unused-ignore]
+            transformers: Any = importlib.import_module("transformers")
         except ImportError:
             raise CodeGeeXError("hf: models need transformers and PyTorch: pip install 'codegeex[hf]'.") from None
         import torch
@@ -128,7 +129,7 @@ class HuggingFace:
         self._torch = torch
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-            self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(name)
+            self._model = transformers.AutoModelForCausalLM.from_pretrained(name)
         except (OSError, ValueError) as error:
             raise CodeGeeXError(f"cannot load the Hugging Face model {name}: {str(error).splitlines()[0]}") from None
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
