@@ -70,7 +70,8 @@ def test_prompts(data):
 
 def test_where_the_data_are_not(tmp_path, monkeypatch):
     monkeypatch.delenv("CODEGEEX_HUMANEVALX", raising=False)
-    with pytest.raises(CodeGeeXError, match="Download"):
+    monkeypatch.setenv("CODEGEEX_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(CodeGeeXError, match="codegeex eval download"):
         humanevalx.load(None, "python")
     with pytest.raises(CodeGeeXError, match="no humaneval_python"):
         humanevalx.load(tmp_path, "python")

@@ -22,7 +22,9 @@ eval_app = typer.Typer(help="Measure models on HumanEval-X.", no_args_is_help=Tr
 
 DataOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of the published files.  [default: $CODEGEEX_HUMANEVALX]", show_default=False),
+    typer.Option(
+        help="Folder of the published files.  [default: $CODEGEEX_HUMANEVALX, or downloaded]", show_default=False
+    ),
 ]
 LanguagesOption = Annotated[str, typer.Option("--langs", help="Languages, with commas; or all.")]
 WorkersOption = Annotated[int | None, typer.Option(help="Programs at a time.  [default: one for each processor]")]
@@ -88,6 +90,20 @@ def doctor(
         print(json.dumps(report))
     if not healthy:
         raise WorkFailed("this machine does not give every reference its pass: no score from it can be trusted.")
+
+
+@eval_app.command()
+def download(
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to put them into.  [default: the one that is looked in]")
+    ] = None,
+) -> None:
+    """Fetch the published files of HumanEval-X, once, and check them."""
+    from codegeex.evaluation import humanevalx
+    from codegeex.evaluation.download import download as fetch
+
+    for path in fetch(output or humanevalx.downloaded_folder()):
+        print(path)
 
 
 @eval_app.command("humaneval-x")

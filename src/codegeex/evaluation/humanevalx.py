@@ -11,6 +11,7 @@ from pathlib import Path
 from codegeex import languages
 from codegeex.errors import CodeGeeXError
 from codegeex.languages import Language
+from codegeex.sandbox.toolchains.base import cache_folder
 
 PROBLEMS = 164
 """Problems in each language."""
@@ -47,6 +48,11 @@ class Problem:
         return int(self.task_id.rpartition("/")[2])
 
 
+def downloaded_folder() -> Path:
+    """Where `codegeex eval download` puts the published files."""
+    return cache_folder() / "humaneval-x"
+
+
 def generation_prompt(problem: Problem) -> str:
     """What a model continues: the language's tag, then the prompt (Rust: with the declaration)."""
     text = problem.declaration + problem.prompt if problem.language == "rust" else problem.prompt
@@ -65,7 +71,7 @@ def load(folder: Path | None, language: str) -> list[Problem]:
 
     Args:
         folder: with the published files, humaneval_python.jsonl.gz and so on, or the published tree of folders. Without
-            one, the folder that the variable CODEGEEX_HUMANEVALX names.
+            one, the folder that the variable CODEGEEX_HUMANEVALX names, or the one that they were downloaded to.
 
     Raises:
         CodeGeeXError: no such file, or one that is no file of problems.
@@ -85,12 +91,12 @@ def load(folder: Path | None, language: str) -> list[Problem]:
 
 
 def _find(folder: Path | None, runner: str) -> Path:
-    if folder is None and not os.environ.get(_VARIABLE):
+    place = folder or Path(os.environ.get(_VARIABLE) or downloaded_folder())
+    if folder is None and not place.is_dir():
         raise CodeGeeXError(
-            "where is HumanEval-X? Download humaneval_{python,cpp,java,js,go,rust}.jsonl.gz from the CodeGeeX project "
-            f"(folder codegeex/benchmark/humaneval-x) and name their folder with --data or {_VARIABLE}."
+            f"where is HumanEval-X? 'codegeex eval download' fetches it; or name a folder of the published files "
+            f"with --data or {_VARIABLE}."
         )
-    place = folder or Path(os.environ[_VARIABLE])
     for name in (f"humaneval_{runner}.jsonl.gz", f"humaneval_{runner}.jsonl"):
         for path in (place / name, place / runner / name, place / runner / "data" / name):
             if path.is_file():
