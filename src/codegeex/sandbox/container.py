@@ -79,8 +79,10 @@ class Container:
             self._stream.write(json.dumps(job).encode() + b"\n")
             self._stream.flush()
             answer = self._stream.readline()
-        except OSError as error:
-            raise Broken(f"the sandbox gave no answer: {error}.") from None
+        except TimeoutError:
+            raise Broken(f"the sandbox gave no answer within {seconds:.0f} s.") from None
+        except OSError:
+            answer = b""
         if not answer:
             raise Broken(f"the sandbox broke down: {self._last_words()}")
         outcomes: list[dict[str, Any]] = json.loads(answer)
@@ -161,7 +163,7 @@ def _bubblewrap(roots: Iterable[Path], disk_mb: int) -> list[str]:
     for name in shown:
         command += ["--ro-bind-try", name, name]
     command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    command += ["--perms", "1777", "--size", str(disk_mb << 20), "--tmpfs", _WORK, "--symlink", _WORK, "/tmp"]
+    command += ["--perms", "1777", "--size", str(disk_mb << 20), "--tmpfs", _WORK, "--dir", "/tmp"]
     return [*command, "--remount-ro", "/", "--chdir", _WORK, "--"]
 
 

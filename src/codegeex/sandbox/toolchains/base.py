@@ -130,8 +130,7 @@ class Toolchain(ABC):
     def prepare(self, folder: Path) -> None:  # noqa: B027 - most have nothing to prepare
         """Fill an empty folder with what makes compiling fast."""
 
-    def _run_step(self, limits: Limits, argv: Sequence[str], **more: Any) -> Step:
-        more = {"env": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/tmp", "TMPDIR": "/tmp"}} | more
+    def _run_step(self, limits: Limits, argv: Sequence[str], work: Path, **more: Any) -> Step:
         return Step(
             kind=more.pop("kind", "exec"),
             argv=argv,
@@ -141,11 +140,11 @@ class Toolchain(ABC):
             processes=limits.processes,
             output_bytes=limits.output_bytes,
             file_bytes=limits.disk_mb << 20,
+            env=_environment(work) | more.pop("env", {}),
             **more,
         )
 
     def _compile_step(self, limits: Limits, argv: Sequence[str], work: Path, **more: Any) -> Step:
-        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work)}
         return Step(
             kind=more.pop("kind", "exec"),
             argv=argv,
@@ -155,10 +154,15 @@ class Toolchain(ABC):
             processes=limits.processes,
             output_bytes=limits.output_bytes,
             file_bytes=_COMPILED_BYTES,
-            env=environment | more.pop("env", {}),
+            env=_environment(work) | more.pop("env", {}),
             forks=True,
             **more,
         )
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """What every process of a job sees; there is no other place to write to."""
+    return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work)}
 
 
 def identifiers(text: str) -> set[str]:

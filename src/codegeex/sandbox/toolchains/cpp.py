@@ -49,7 +49,7 @@ class Cpp(Toolchain):
         linker = ["-fuse-ld=gold"] if tool("ld.gold") else []
         text = f"{program.source}\n{_checked(program.tests, secret)}"
         command = [tool("g++") or "g++", *_FLAGS, *header, "program.cpp", "-o", "program", *linker, *libraries]
-        steps = [self._compile_step(limits, command, work), self._run_step(limits, ["./program"])]
+        steps = [self._compile_step(limits, command, work), self._run_step(limits, ["./program"], work)]
         return Job({"program.cpp": text}, steps)
 
 

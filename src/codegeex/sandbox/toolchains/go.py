@@ -112,7 +112,7 @@ class Go(Toolchain):
         config = "main.cfg" if apart else "packages.cfg"
         commands.append([self._tool("link"), "-importcfg", config, "-s", "-w", "-o", "program", "main.a"])
         steps = [self._compile_step(limits, command, work) for command in commands]
-        return Job(files, [*steps, self._run_step(limits, ["./program"])])
+        return Job(files, [*steps, self._run_step(limits, ["./program"], work)])
 
     def _vet_config(self, work: Path) -> str:
         """What the go command tells the vet tool (golang.org/x/tools/go/analysis/unitchecker, Config)."""

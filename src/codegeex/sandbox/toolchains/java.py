@@ -67,5 +67,5 @@ class Java(Toolchain):
         # The quick just-in-time compiler alone: the optimising one takes as long as it saves, in a minute's work.
         compiler = [java, *_OPTIONS, "-Xmx768m", "-Xss4m", "-cp", str(self.prepared()), "Compiler"]
         command = [java, *_OPTIONS, f"-Xmx{limits.memory_mb}m", "-cp", ".", f"Launcher_{secret}"]
-        steps = [self._compile_step(limits, compiler, work, kind="resident"), self._run_step(limits, command)]
+        steps = [self._compile_step(limits, compiler, work, kind="resident"), self._run_step(limits, command, work)]
         return Job({"Main.java": text}, steps)

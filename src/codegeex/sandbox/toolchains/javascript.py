@@ -29,4 +29,4 @@ class JavaScript(Toolchain):
         node = str(Path(tool("node") or "node").resolve())
         command = [node, f"--max-old-space-size={limits.memory_mb}", str(_LAUNCHER)]
         files = {"program.js": program.source, "tests.js": program.tests}
-        return Job(files, [self._run_step(limits, command, stdin=secret)])
+        return Job(files, [self._run_step(limits, command, work, stdin=secret)])

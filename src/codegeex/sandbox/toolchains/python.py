@@ -23,5 +23,5 @@ class Python(Toolchain):
         return f"Python {platform.python_version()}, numpy {np.__version__}"
 
     def job(self, program: Program, limits: Limits, secret: str, work: Path) -> Job:
-        run = self._run_step(limits, (), kind="python", source=program.source, tests=program.tests, secret=secret)
+        run = self._run_step(limits, (), work, kind="python", source=program.source, tests=program.tests, secret=secret)
         return Job({}, [run])

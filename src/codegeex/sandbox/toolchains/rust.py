@@ -101,6 +101,7 @@ class Rust(Toolchain):
         run = self._run_step(
             limits,
             ["./program", "--test-threads=1"],
+            work,
             env={
                 "LD_LIBRARY_PATH": output_of("rustc", "--print", "target-libdir"),
                 "PATH": "/usr/bin:/bin",
