@@ -46,8 +46,9 @@ def page(report: Mapping[str, Any]) -> str:
         rows = _beside_published(report, k)
         if rows:
             parts += [f"<h2>pass@{k}, per cent</h2>", _bars(rows, k)]
-            if len(next(iter(rows.values()))) >= 3:
-                parts.append(_radar(rows, k))
+            shared = [key for key in next(iter(rows.values())) if all(key in scores for scores in rows.values())]
+            if len(shared) >= 3:
+                parts.append(_radar(rows, shared, k))
     if report["budget"]:
         parts += ["<h2>One budget for several languages</h2>", _budget(report["budget"])]
     parts += ["<h2>How samples ended</h2>", _classes(report["classes"]), "<h2>Problems</h2>", _problems(report)]
@@ -120,8 +121,7 @@ def _bars(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
     keys = list(next(iter(rows.values())))
     most = max(1.0, *(value for scores in rows.values() for value in scores.values()))
     bar, gap, left, width = 13, 16, 170, 620
-    height = len(keys) * (len(rows) * bar + gap) + 10
-    parts = [f'<svg viewBox="0 0 {left + width + 60} {height}" role="img" aria-label="pass@{k} of every language">']
+    parts = []
     y = 6
     for key in keys:
         parts.append(f'<text x="0" y="{y + 11}" font-weight="600">{_text(languages.get(key).name)}</text>')
@@ -137,16 +137,16 @@ def _bars(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
             parts.append(f'<text x="{left + long + 5:.1f}" y="{y + 10}">{scores[key]:.1f}</text>')
             y += bar
         y += gap
-    return f"<figure>{''.join(parts)}</svg></figure>"
+    head = f'<svg viewBox="0 0 {left + width + 60} {y}" role="img" aria-label="pass@{k} of every language">'
+    return f"<figure>{head}{''.join(parts)}</svg></figure>"
 
 
 def _short(name: str, most: int = 18) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _radar(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
-    keys = list(next(iter(rows.values())))
-    most = max(1.0, *(value for scores in rows.values() for value in scores.values()))
+def _radar(rows: Mapping[str, Mapping[str, float]], keys: Sequence[str], k: int) -> str:
+    most = max(1.0, *(scores[key] for scores in rows.values() for key in keys))
     middle, radius = 190, 140
 
     def point(place: int, value: float) -> tuple[float, float]:
@@ -164,9 +164,7 @@ def _radar(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
         fill = 'fill="var(--ours)" fill-opacity=".18"' if place == 0 else 'fill="none"'
         style = f'{fill} stroke="{color}" stroke-width="{2 if place == 0 else 1.2}"'
         parts.append(
-            outline([scores.get(key, 0.0) for key in keys], style).replace(
-                "/>", f"><title>{_text(model)}</title></polygon>"
-            )
+            outline([scores[key] for key in keys], style).replace("/>", f"><title>{_text(model)}</title></polygon>")
         )
     for place, key in enumerate(keys):
         x, y = point(place, most * 1.14)
