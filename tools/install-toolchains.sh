@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what the sandbox compiles and runs programs with, on Debian and its relatives. Elsewhere `codegeex doctor`
-# names what is missing.
+# Installs what the sandbox compiles and runs programs with, and the browser that tests look at the playground with, on
+# Debian and its relatives. Elsewhere `codegeex doctor` names what is missing.
 set -eu
-packages="bubblewrap g++ libboost-dev libssl-dev golang-go nodejs openjdk-17-jdk-headless binutils \
+packages="bubblewrap chromium g++ libboost-dev libssl-dev golang-go nodejs openjdk-17-jdk-headless binutils \
 librust-md5-dev librust-regex-dev librust-regex+default-dev librust-regex+perf-dev librust-aho-corasick-dev \
 librust-memchr-dev librust-libc-dev"
 command -v rustc >/dev/null && command -v cargo >/dev/null || packages="$packages rustc cargo"
@@ -12,6 +12,7 @@ for package in $packages; do
     nodejs) command -v node >/dev/null && continue ;;
     openjdk-*) command -v javac >/dev/null && continue ;;
     golang-go) command -v go >/dev/null && continue ;;
+    chromium) command -v chromium >/dev/null && continue ;;
     g++) command -v g++ >/dev/null && continue ;;
   esac
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

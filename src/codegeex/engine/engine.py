@@ -27,13 +27,16 @@ from numpy.typing import NDArray
 from codegeex.engine.backend import Backend, Handle
 from codegeex.engine.beam import beam_search
 from codegeex.engine.lookup import PromptLookup
-from codegeex.engine.sampling import Sampler, SamplingParams
+from codegeex.engine.sampling import Choice, Sampler, SamplingParams, log_softmax
 from codegeex.engine.text import Event, Finished, GrowingText, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
 SHARED = 16
 """Tokens of a common beginning that are worth waiting for, and keeping a sequence for."""
+
+SCORED = 64
+"""Tokens scored in one step, which has logits of all of them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -201,6 +204,33 @@ class Engine:
             lookup = PromptLookup(tokens) if self._speculate else None
             self._arrived.put(_Sample(request, index, tokens, text, Sampler(params, seed, index), lookup))
         return request
+
+    def score(self, prompt: Sequence[int], top: int = 0) -> list[Choice]:
+        """How likely each token of a prompt but the first is after those before it, with the `top` likeliest there.
+
+        Raises:
+            CodeGeeXError: the prompt is empty, too long, or does not fit in memory.
+        """
+        self._room(prompt, SamplingParams(max_tokens=1))
+        found: list[Choice] = []
+        sequence: Handle | None = None
+        try:
+            for start in range(0, len(prompt) - 1, SCORED):
+                ids = prompt[start : start + SCORED]
+                with self._own_turn():
+                    sequence = self.backend.open() if sequence is None else sequence
+                    plain = log_softmax(self._guest_step([sequence], [ids], [len(ids)]))
+                for row, token in zip(plain, prompt[start + 1 :], strict=False):
+                    likeliest = np.argsort(-row, kind="stable")[:top]
+                    pairs = tuple((int(index), float(row[index])) for index in likeliest)
+                    found.append(Choice(token, float(row[token]), pairs))
+        except MemoryError:
+            raise CodeGeeXError("the prompt does not fit in the memory that is left for keys and values.") from None
+        finally:
+            if sequence is not None:
+                with self._own_turn():
+                    self.backend.free(sequence)
+        return found
 
     def step(self) -> bool:
         """Run one step, if there is anything to do; whether there is more."""
@@ -443,9 +473,15 @@ class Engine:
         yield from found
 
     def _beam_step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        return self._guest_step(sequences, ids, [1] * len(sequences))
+
+    def _guest_step(
+        self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]], wanted: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """A step for sequences that are no samples, for which any sample makes room."""
         while True:
             try:
-                logits = self.backend.step(sequences, ids, [1] * len(sequences))
+                logits = self.backend.step(sequences, ids, wanted)
             except MemoryError:
                 self._make_room(staying=0)
             else:

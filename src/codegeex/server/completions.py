@@ -1,0 +1,88 @@
+"""`/v1/completions`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from codegeex.assistant.assistant import Request as Task
+from codegeex.engine.sampling import Choice, SamplingParams
+from codegeex.server import schema
+from codegeex.server.errors import ApiError
+from codegeex.server.replies import Reply
+from codegeex.server.service import Service
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schema.Error, "description": words}
+    for status, words in {
+        400: "The request is not possible; the message says why.",
+        401: "The API key is missing or wrong.",
+        404: "There is no such model.",
+        408: "The body came too slowly.",
+        413: "The body is too large.",
+        429: "Too many requests; Retry-After says when to come back.",
+        500: "The server failed.",
+        503: "The server is stopping, or no place was free in time.",
+    }.items()
+}
+"""What every route that makes text may answer."""
+
+TEXT: dict[str, Any] = {"response_model": schema.Answer, "response_model_exclude_unset": True, "responses": ERRORS}
+
+
+def routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["completions"])
+
+    @router.post("/v1/completions", summary="Continue a text, or fill a gap in it", **TEXT)
+    async def completions(body: schema.CompletionRequest, http: Request) -> Response:
+        """OpenAI's completions. With `suffix` the model fills the gap between `prompt` and it.
+
+        A prompt without suffix and language is taken as it is, and refused where it is longer than the context. With
+        one of these, it is fitted: the prompt loses its beginning and the suffix its end, and `truncated` says so.
+        """
+        service.check_model(body.model)
+        params = service.params(body)
+        texts = _prompts(body.prompt)
+        if body.echo and body.suffix:
+            raise ApiError(400, "echo has no meaning beside a suffix: leave one out.", param="echo")
+        size = sum(map(len, texts)) + len(body.suffix or "")
+        tasks = await service.task(size, lambda: [_task(service, body, text, params) for text in texts])
+        scored: Sequence[Sequence[Choice | int]] = ()
+        if body.echo:
+            heads = [text if isinstance(text, str) else service.model.tokenizer.decode(text) for text in texts]
+            tasks = [replace(task, head=head) for task, head in zip(tasks, heads, strict=True)]
+            if body.logprobs is not None:
+                scored = [await _scored(service, task.prompt, body.logprobs) for task in tasks]
+        return await Reply(service, http, body, params, tasks, "text_completion", scored).send()
+
+    return router
+
+
+def _prompts(prompt: Any) -> list[str] | list[list[int]]:
+    """The field `prompt` as a list of prompts."""
+    if isinstance(prompt, str) or isinstance(prompt[0], int):
+        return [prompt]
+    return list(prompt)
+
+
+def _task(service: Service, body: schema.CompletionRequest, prompt: str | list[int], params: SamplingParams) -> Task:
+    fitted = body.language or body.suffix
+    if isinstance(prompt, str):
+        if fitted:
+            return service.model.request(
+                "complete", prompt, suffix=body.suffix or "", language=body.language, params=params
+            )
+        return service.prompt_task(service.model.tokenizer.encode(prompt))
+    if fitted:
+        raise ApiError(400, "suffix and language go with a prompt that is text, not token ids.", param="prompt")
+    return service.prompt_task(prompt)
+
+
+async def _scored(service: Service, prompt: list[int], top: int) -> list[Choice | int]:
+    """The prompt's tokens with their log-probabilities; the first one has none."""
+    choices = await service.engine.call(lambda: service.model.engine.score(prompt, top))
+    return [prompt[0], *choices]

@@ -1,0 +1,126 @@
+"""`/infill` as llama.cpp's server has it, for the editor plugins that speak to that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from codegeex.assistant.assistant import Request as Task
+from codegeex.assistant.assistant import sampling_params
+from codegeex.engine.sampling import SamplingParams
+from codegeex.engine.text import Completion
+from codegeex.server import schema
+from codegeex.server.answers import Run
+from codegeex.server.completions import ERRORS
+from codegeex.server.service import Service, stop_texts
+from codegeex.server.sse import EventStream, event, until_gone
+
+
+class LeastIndent:
+    """Ends a text before the first line, but for the one that it begins in, that is indented by fewer columns."""
+
+    def __init__(self, columns: int):
+        self._columns = columns
+        self._text = ""
+        self._line = 0  # where the first line not yet judged begins
+
+    def feed(self, text: str) -> int | None:
+        self._text += text
+        while True:
+            newline = self._text.find("\n", self._line)
+            line = self._text[self._line : None if newline < 0 else newline]
+            if self._line and line.strip() and len(line) - len(line.lstrip()) < self._columns:
+                return self._line
+            if newline < 0:
+                return None
+            self._line = newline + 1
+
+
+def routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["editors"])
+
+    @router.post("/infill", summary="Fill the gap at a cursor", response_model=schema.InfillAnswer, responses=ERRORS)
+    async def infill(body: schema.InfillRequest, http: Request) -> Response:
+        """What is too long for the context is cut: the prefix loses its beginning, the suffix its end.
+
+        With `n_predict` 0 nothing is answered, but the next request that begins alike is quicker.
+        """
+        params = _params(service, body)
+        prefix = "".join(f"{extra.text}\n" for extra in body.input_extra) + body.input_prefix + body.prompt
+        task = await service.task(
+            len(prefix) + len(body.input_suffix),
+            lambda: service.model.request("complete", prefix, suffix=body.input_suffix, params=params),
+        )
+        if body.n_indent:
+            task = replace(task, make_rule=lambda: LeastIndent(body.n_indent))
+        run = service.run(http, [task], params, 1, body.t_max_predict_ms / 1000 or None)
+        if body.stream:
+            return EventStream(_chunks(service, run, task))
+        return await until_gone(_whole(service, run, task, silent=body.n_predict == 0), http.receive) or Response()
+
+    return router
+
+
+def _params(service: Service, body: schema.InfillRequest) -> SamplingParams:
+    most = {None: None, 0: 1, -1: service.context}.get(body.n_predict, body.n_predict)
+    return sampling_params(
+        max_tokens=most,
+        temperature=body.temperature,
+        top_k=None if body.top_k is None else max(0, body.top_k),
+        top_p=body.top_p,
+        min_p=body.min_p,
+        seed=None if body.seed == -1 else body.seed,
+        stop=stop_texts(body.stop),
+        presence_penalty=body.presence_penalty,
+        frequency_penalty=body.frequency_penalty,
+    )
+
+
+async def _whole(service: Service, run: Run, task: Task, silent: bool) -> Response:
+    (completion,) = await run.completions()
+    ending = _ending(service, run, task, completion)
+    content = {"content": "" if silent else completion.text, "tokens": completion.tokens}
+    return Response(json.dumps(content | ending, ensure_ascii=False), media_type="application/json")
+
+
+async def _chunks(service: Service, run: Run, task: Task) -> AsyncGenerator[bytes, None]:
+    async for batch in run.pieces():
+        for grown in batch:
+            tokens = [choice.token for choice in grown.choices]
+            chunk: dict[str, Any] = {"content": grown.text, "tokens": tokens, "stop": False}
+            if grown.completion is not None:
+                chunk |= _ending(service, run, task, grown.completion)
+            yield event(chunk)
+
+
+def _ending(service: Service, run: Run, task: Task, completion: Completion) -> dict[str, Any]:
+    """What is said with the end of an answer."""
+    timings, count = run.timings, len(completion.tokens)
+    prompt_ms = timings["first_token_ms"] - timings["started_ms"]
+    predicted_ms = timings["total_ms"] - timings["first_token_ms"]
+    return {
+        "index": 0,
+        "id_slot": 0,
+        "stop": True,
+        "model": service.settings.model_name,
+        "tokens_predicted": count,
+        "tokens_evaluated": run.prompt_tokens,
+        "tokens_cached": 0,
+        "has_new_line": "\n" in completion.text,
+        "truncated": task.truncated,
+        "stop_type": "eos" if completion.finish_reason == "stop" else "limit",
+        "stopping_word": "",
+        "timings": {
+            "prompt_n": run.prompt_tokens,
+            "prompt_ms": round(prompt_ms, 2),
+            "prompt_per_second": round(run.prompt_tokens / max(prompt_ms, 0.01) * 1000, 1),
+            "predicted_n": count,
+            "predicted_ms": round(predicted_ms, 2),
+            "predicted_per_second": round(count / max(predicted_ms, 0.01) * 1000, 1),
+        },
+    }

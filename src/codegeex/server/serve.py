@@ -1,0 +1,129 @@
+"""Runs the application: uvicorn, with patience for requests under way and none for connections that say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from codegeex.errors import CodeGeeXError, WorkFailed
+
+HEADER_SECONDS = 10
+"""In which a request's headers have to arrive. uvicorn itself waits for ever."""
+
+MOST_HEADERS = 64 * 1024
+"""Bytes."""
+
+STOP_SECONDS = 30
+"""How long requests under way may take once the server is told to stop."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """Closes connections whose headers are slow or long."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._unparsed = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        between = self.cycle is None or self.cycle.response_complete
+        if between:
+            if self._timer is None:
+                self._start_timer()
+            self._unparsed += len(data)
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._stop_timer()
+        elif between and self._unparsed > MOST_HEADERS:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        self._unparsed = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
+    """A uvicorn server with the settings that this application wants; `options` are uvicorn's own."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=ImpatientProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            **options,
+        )
+    )
+
+
+def serve(app: ASGIApp, listening: socket.socket, *, quiet: bool, proxies: str | None) -> None:
+    """Answer requests until SIGINT or SIGTERM; those under way are finished.
+
+    Args:
+        app: what `create_app` made.
+        listening: where.
+        quiet: whether the log leaves out requests.
+        proxies: addresses of reverse proxies whose word for the client's address is taken; "*" for all.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if quiet:
+        logging.getLogger("codegeex.server").setLevel(logging.WARNING)
+    host, port = listening.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    print(f"codegeex is at http://{name}:{port}/ (Ctrl+C stops it)", file=sys.stderr, flush=True)
+    options: dict[str, Any] = {"proxy_headers": proxies is not None, "forwarded_allow_ips": proxies or ""}
+    server = make_server(app, **options)
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+    if not server.started:
+        raise WorkFailed("the server did not start.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket at an address; port 0 for a free one.
+
+    Raises:
+        CodeGeeXError: the address is taken or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or error
+        raise CodeGeeXError(f"cannot listen at {host}:{port}: {reason}. Choose another --port or --host.") from None
+    listening.listen(2048)
+    return listening
