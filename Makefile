@@ -1,5 +1,5 @@
 # Everything sets up what it needs in .venv. Only `demo` is enough to use the project; `test` brings PyTorch too.
-.PHONY: demo setup toolchains test check bench clean
+.PHONY: demo setup toolchains test check bench playground clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,10 @@ check: $(VENV)/.full
 
 bench: $(VENV)/.full
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# The pages that the server shows, built into the package; needs Node.
+playground:
+	cd playground && npm ci --no-audit --no-fund && npm run build
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	@sh tools/make-venv.sh $(VENV)

@@ -167,6 +167,7 @@ def test_a_link_shows_the_same_elsewhere(visit):
 def test_a_phone_in_the_dark(visit):
     page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", is_mobile=True, has_touch=True)
     sync_api.expect(page.locator("#model")).to_contain_text("nano")
+    assert page.get_by_label("API key").is_hidden()
     for tab in ("Generate", "Complete", "Translate", "Explain"):
         page.get_by_role("tab", name=tab).tap()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

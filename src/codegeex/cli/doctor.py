@@ -14,6 +14,7 @@ import typer
 _EXTRAS = {
     "train": ("torch", "pyyaml", "matplotlib"),
     "hf": ("torch", "transformers"),
+    "serve": ("fastapi", "fastapi-offline", "uvicorn", "httptools"),
     "ray": ("ray",),
 }
 
