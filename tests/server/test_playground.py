@@ -5,6 +5,7 @@ Pictures of what it looked like are left in `build/screenshots`.
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+REPOSITORY = Path(__file__).parents[2]
+PICTURES = REPOSITORY / "build" / "screenshots"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: make toolchains installs it")
 
 
@@ -212,3 +214,20 @@ def test_pages_can_be_left_out(start):
     server = start(playground=False)
     assert server.get("/").status_code == 404
     assert server.get("/docs").status_code == 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_pages_in_the_package_are_built_from_their_source(tmp_path):
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("needs npm, which installs the tools that build the pages")
+    source = tmp_path / "playground"
+    shutil.copytree(REPOSITORY / "playground", source, ignore=shutil.ignore_patterns("node_modules"))
+    for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+        subprocess.run([npm, *command], cwd=source, check=True, timeout=280, stdout=subprocess.DEVNULL)
+    built, shipped = tmp_path / "src/codegeex/server/playground", REPOSITORY / "src/codegeex/server/playground"
+    files = sorted(path.relative_to(built) for path in built.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file())
+    for file in files:
+        assert (built / file).read_bytes() == (shipped / file).read_bytes(), file

@@ -297,13 +297,14 @@ def sampling_params(**changes: Any) -> SamplingParams:
         raise CodeGeeXError(f"impossible sampling arguments: {error}.") from None
 
 
-def load(path: str | Path | None = None, backend: BackendName = "auto") -> Model:
+def load(path: str | Path | None = None, backend: BackendName = "auto", threads: int | None = None) -> Model:
     """The embedded model, or the one of a model directory.
 
     Args:
         path: a native model directory.
         backend: "native" (int8 in C++; a float model is quantised as it loads), "torch" (full precision, accelerators),
             "numpy" (full precision, slow, always there), or "auto" for native where it was compiled, else numpy.
+        threads: of the native backend; as many as this process has processors where it is None.
 
     Raises:
         CodeGeeXError: no model or tokenizer there, or a damaged one.
@@ -314,4 +315,4 @@ def load(path: str | Path | None = None, backend: BackendName = "auto") -> Model
             f"no model directory at {directory}; make one with 'codegeex convert' or 'codegeex train', "
             "or leave --model out to use the one that ships with codegeex."
         )
-    return Model(make_backend(directory, backend), tokenizer.load(directory))
+    return Model(make_backend(directory, backend, threads), tokenizer.load(directory))

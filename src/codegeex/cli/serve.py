@@ -17,6 +17,9 @@ def serve(
     model: Annotated[Path | None, typer.Option(help="Model directory.  [default: the one that ships]")] = None,
     model_name: Annotated[str | None, typer.Option(help="What clients call it.  [default: its directory's]")] = None,
     backend: Annotated[str, typer.Option(help="What runs the model: native, torch or numpy; auto is native.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of the native backend.  [default: one a processor]", min=1)
+    ] = None,
     api_key: Annotated[
         list[str] | None, typer.Option(help="Key that clients must have; may be given again. Others see it in ps.")
     ] = None,
@@ -29,7 +32,7 @@ def serve(
     max_samples: Annotated[int, typer.Option(help="Samples that one request may ask for.")] = 128,
     max_body: Annotated[int, typer.Option(help="Largest request, in bytes.")] = 2_000_000,
     deadline: Annotated[float, typer.Option(help="Seconds after which an answer ends with what there is.")] = 300,
-    stream_interval: Annotated[float, typer.Option(help="Send text that grows faster than this, in ms, at once.")] = 20,
+    stream_interval: Annotated[float, typer.Option(help="Send text that grows faster than this, in ms, at once.")] = 50,
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Web site whose pages may ask; may be given again, * for all.")
     ] = None,
@@ -67,7 +70,7 @@ def serve(
         log_prompts=log_prompts,
         playground=playground,
     )
-    app = create_app(load(model, backend), settings)  # type: ignore[arg-type]
+    app = create_app(load(model, backend, threads), settings)  # type: ignore[arg-type]
     listening = listen(host, port)
     if host not in LOOPBACK and not settings.keys:
         print(f"note: everyone who reaches {host} may use this server; --api-key-file limits it.", file=sys.stderr)

@@ -91,8 +91,8 @@ def free_memory() -> int:
 BackendName = Literal["auto", "native", "numpy", "torch"]
 
 
-def make_backend(directory: str | Path, name: BackendName = "auto") -> Backend:
-    """The model of a native directory on the backend called `name`.
+def make_backend(directory: str | Path, name: BackendName = "auto", threads: int | None = None) -> Backend:
+    """The model of a native directory on the backend called `name`, the native one with so many `threads`.
 
     "auto" is the native one; where codegeex was built without a C++ compiler, the numpy one and a warning.
 
@@ -113,7 +113,7 @@ def make_backend(directory: str | Path, name: BackendName = "auto") -> Backend:
             warnings.warn(f"{_NOT_COMPILED}. Until then the slower numpy backend does the work.", stacklevel=2)
             name = "numpy"
         else:
-            return NativeBackend(NativeSource(directory))
+            return NativeBackend(NativeSource(directory), threads)
     if name == "numpy":
         from codegeex.engine.numpy_backend import NumpyBackend
 

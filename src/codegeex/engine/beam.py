@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegeex.engine.backend import Backend, Handle
-from codegeex.engine.sampling import Choice, SamplingParams, log_softmax
+from codegeex.engine.sampling import Choice, SamplingParams, largest, log_softmax
 from codegeex.engine.stops import StopRule
 from codegeex.engine.text import Completion, Finished, GrowingText, RuleFactory
 from codegeex.tokenizer import Tokenizer
@@ -90,7 +90,7 @@ def _extensions(beams: list[_Beam], scores: NDArray[np.float64], width: int) -> 
     totals = np.array([beam.total for beam in beams])[:, None] + scores  # [beams, V]
     flat = totals.ravel()
     wanted = min(2 * width, int(np.isfinite(flat).sum()))
-    best = np.argsort(-flat, kind="stable")[:wanted]
+    best = largest(flat, wanted)
     vocabulary = scores.shape[1]
     return [
         (beams[index // vocabulary], int(index % vocabulary), float(scores[index // vocabulary, index % vocabulary]))

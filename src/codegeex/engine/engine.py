@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from codegeex.engine.backend import Backend, Handle
 from codegeex.engine.beam import beam_search
 from codegeex.engine.lookup import PromptLookup
-from codegeex.engine.sampling import Choice, Sampler, SamplingParams, log_softmax
+from codegeex.engine.sampling import Choice, Sampler, SamplingParams, likeliest, log_softmax
 from codegeex.engine.text import Event, Finished, GrowingText, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
@@ -221,9 +221,7 @@ class Engine:
                     sequence = self.backend.open() if sequence is None else sequence
                     plain = log_softmax(self._guest_step([sequence], [ids], [len(ids)]))
                 for row, token in zip(plain, prompt[start + 1 :], strict=False):
-                    likeliest = np.argsort(-row, kind="stable")[:top]
-                    pairs = tuple((int(index), float(row[index])) for index in likeliest)
-                    found.append(Choice(token, float(row[token]), pairs))
+                    found.append(Choice(token, float(row[token]), likeliest(row, top)))
         except MemoryError:
             raise CodeGeeXError("the prompt does not fit in the memory that is left for keys and values.") from None
         finally:

@@ -158,6 +158,21 @@ def log_softmax(logits: NDArray[np.float32]) -> Probabilities:
     return result
 
 
+def largest(values: Probabilities, count: int) -> NDArray[np.intp]:
+    """Where the `count` largest of values [N] are, the largest first; of equal ones, the first."""
+    count = min(count, len(values))
+    if not count:
+        return np.empty(0, np.intp)
+    least = np.partition(values, -count)[-count]
+    candidates = np.flatnonzero(values >= least)  # far cheaper than to sort them all
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
+
+
+def likeliest(logprobs: Probabilities, count: int) -> Likeliest:
+    """The `count` likeliest ids of log-probabilities [V]."""
+    return tuple((int(index), float(logprobs[index])) for index in largest(logprobs, count))
+
+
 class Sampler:
     """Draws the tokens of one sample, from its own stream of random numbers."""
 
@@ -181,8 +196,7 @@ class Sampler:
             return Choice(token, logprob)
         self._counts[token] += 1
         plain = log_softmax(logits)
-        top = np.argsort(-plain, kind="stable")[: params.top_logprobs]
-        return Choice(token, float(plain[token]), tuple((int(index), float(plain[index])) for index in top))
+        return Choice(token, float(plain[token]), likeliest(plain, params.top_logprobs))
 
     def _adjusted(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits with the bias and the penalties, without tokens below `min_p`."""

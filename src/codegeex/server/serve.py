@@ -1,4 +1,4 @@
-"""Runs the application: uvicorn, with patience for requests under way and none for connections that say nothing."""
+"""Runs the application: uvicorn, patient with requests under way, not with clients that neither speak nor read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ HEADER_SECONDS = 10
 MOST_HEADERS = 64 * 1024
 """Bytes."""
 
+UNREAD_SECONDS = 30
+"""How long a client may leave what it was sent unread, beyond what the buffers of both sides hold."""
+
+MOST_CONNECTIONS = 2000
+"""At a time; beyond, requests get 503. The process's limit of open files is raised to hold them."""
+
 STOP_SECONDS = 30
 """How long requests under way may take once the server is told to stop."""
 
@@ -27,11 +33,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ImpatientProtocol(HttpToolsProtocol):
-    """Closes connections whose headers are slow or long."""
+    """Closes connections whose headers are slow or long, or whose client does not read."""
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._unparsed = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,7 +60,30 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_unread()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_unread()
+
+    def resume_writing(self) -> None:
+        self._stop_unread()
+        super().resume_writing()
+
+    def _watch_unread(self, before: int | None = None) -> None:
+        """Give up a client that has taken nothing of the `before` bytes."""
+        self._stop_unread()
+        left = self.transport.get_write_buffer_size()
+        if before is not None and left >= before:
+            self.transport.abort()  # to close would wait for the client to read
+        else:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self._watch_unread, left)
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
@@ -77,6 +107,7 @@ def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             backlog=2048,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=20,
             timeout_graceful_shutdown=STOP_SECONDS,
             **options,
@@ -93,6 +124,7 @@ def serve(app: ASGIApp, listening: socket.socket, *, quiet: bool, proxies: str |
         quiet: whether the log leaves out requests.
         proxies: addresses of reverse proxies whose word for the client's address is taken; "*" for all.
     """
+    _allow_files(MOST_CONNECTIONS + 200)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     if quiet:
@@ -108,6 +140,18 @@ def serve(app: ASGIApp, listening: socket.socket, *, quiet: bool, proxies: str |
         return
     if not server.started:
         raise WorkFailed("the server did not start.")
+
+
+def _allow_files(count: int) -> None:
+    """Let this process have that many files open, as far as the system lets it."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

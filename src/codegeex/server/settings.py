@@ -43,7 +43,7 @@ class Settings:
     most_body: int = 2_000_000
     body_seconds: float = 20
     deadline: float = 300
-    stream_seconds: float = 0.02
+    stream_seconds: float = 0.05
     origins: tuple[str, ...] = ()
     log_prompts: bool = False
     playground: bool = True
