@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,11 @@ def show_errors(level: int, text: bytes, _: Any) -> None:
         os.write(2, text)
 
 
-def write(path: Path, shape: Shape) -> None:
+def no_vocabulary(writer: Any) -> None:
+    writer.add_tokenizer_model("no_vocab")
+
+
+def write(path: Path, shape: Shape, add_tokenizer: Callable[[Any], None] = no_vocabulary) -> None:
     """The model in float32."""
     writer = gguf.GGUFWriter(path, "gpt2")
     writer.add_block_count(shape.layers)
@@ -136,7 +141,7 @@ def write(path: Path, shape: Shape) -> None:
     writer.add_head_count(shape.heads)
     writer.add_layer_norm_eps(1e-5)
     writer.add_vocab_size(shape.vocab)
-    writer.add_tokenizer_model("no_vocab")
+    add_tokenizer(writer)
     for name, tensor in shapes.weights(shape).items():
         writer.add_tensor(name, tensor)
     writer.write_header_to_file()
