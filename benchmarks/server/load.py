@@ -28,8 +28,10 @@ SEEDS = 32
 """Different answers that the clients of the long run ask for."""
 
 
-async def ask(port: int, seed: int, tokens: int, fields: dict[str, Any] | None = None) -> tuple[str, float, float]:
-    """A streamed answer over a connection of its own: its text, seconds to its first piece, and to its end."""
+async def ask(
+    port: int, seed: int, tokens: int, fields: dict[str, Any] | None = None
+) -> tuple[list[bytes], float, float]:
+    """A streamed answer over a connection of its own: its events, seconds to the first one, and to the end."""
     body = json.dumps(FIELDS | {"seed": seed, "max_tokens": tokens} | (fields or {})).encode()
     began = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -38,16 +40,21 @@ async def ask(port: int, seed: int, tokens: int, fields: dict[str, Any] | None =
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         status = await reader.readline()
         assert b" 200 " in status, status
-        first, texts = 0.0, []
+        first, events = 0.0, []
         while line := await reader.readline():
             if line.startswith(b"data: {"):
                 first = first or time.perf_counter() - began
-                texts += [choice["text"] for choice in json.loads(line[6:])["choices"]]
+                events.append(line[6:])
             elif line.startswith(b"data: [DONE]"):
-                return "".join(texts), first, time.perf_counter() - began
+                return events, first, time.perf_counter() - began
         raise AssertionError("the stream broke off")
     finally:
         writer.close()
+
+
+def text(events: list[bytes]) -> str:
+    """What an answer says; read once the clock has stopped, as clients have processors of their own."""
+    return "".join(choice["text"] for event in events for choice in json.loads(event)["choices"])
 
 
 def memory(process: subprocess.Popen[str]) -> float:
@@ -86,7 +93,7 @@ async def overhead(model: codegeex.Model, port: int, rounds: int) -> dict[str, f
         began = time.perf_counter()
         answers = await asyncio.gather(*(ask(port, seed, tokens, {"logit_bias": bias}) for seed in range(16)))
         ratios.append((time.perf_counter() - began) / engine)
-        assert [text for text, _, _ in answers] == expected
+        assert [text(events) for events, _, _ in answers] == expected
         for _ in range(4):
             extra.append((await ask(port, 1, 4))[1] - alone(model, range(1, 2), 4)[1])
     return {
@@ -104,8 +111,8 @@ async def soak(model: codegeex.Model, process: subprocess.Popen[str], port: int,
     async def client(number: int) -> None:
         turn = number
         while time.perf_counter() - begins < seconds:
-            text, _, latency = await ask(port, turn % SEEDS, 48)
-            assert text == expected[turn % SEEDS], "a lost or mixed token"
+            events, _, latency = await ask(port, turn % SEEDS, 48)
+            assert text(events) == expected[turn % SEEDS], "a lost or mixed token"
             latencies.append(latency)
             turn += 7
 
