@@ -52,13 +52,13 @@ def from_source(
         if name.endswith(".scale") or (config.quantization is not None and is_linear_weight(name)):
             weights[name] = torch.from_numpy(np.array(source.read(name))).to(device)
         else:
-            weights[name] = torch.from_numpy(_float32(source, name)).to(device=device, dtype=dtype)
+            weights[name] = torch.from_numpy(read_float32(source, name)).to(device=device, dtype=dtype)
     model.load_state_dict(weights, assign=True)
     return model.eval()
 
 
-def _float32(source: TensorSource, name: str) -> NDArray[np.float32]:
-    """A writable float32 copy of a tensor."""
+def read_float32(source: TensorSource, name: str) -> NDArray[np.float32]:
+    """A writable float32 copy of a tensor; int8 weights times their scales."""
     spec = source.specs[name]
     if spec.dtype == "I8":
         return dequantize(source.read(name), source.read(scale_name(name)))

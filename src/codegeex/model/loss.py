@@ -34,7 +34,11 @@ def cross_entropy(hidden: Tensor, embeddings: Tensor, labels: Tensor, weights: T
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """The gradient is computed beside the loss, in the forward pass: ∂/∂logits = w (softmax − one-hot) / Σw."""
+    """The gradient is computed beside the loss, in the forward pass: ∂/∂logits = w (softmax − one-hot) / Σw.
+
+    The division by Σw is left to the backward pass, where a scaled loss makes up for it: half precision has no room for
+    numbers that small.
+    """
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, embeddings: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -47,21 +51,21 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             for start in range(0, hidden.shape[0], CHUNK):
                 part = slice(start, start + CHUNK)
-                scale = weights[part] / total  # [n]
                 logits = F.linear(hidden[part], projection).float()  # [n, V]
                 log_probs = logits.log_softmax(-1)
-                loss -= (log_probs.gather(1, labels[part, None]).squeeze(1) * scale).sum()
+                loss -= (log_probs.gather(1, labels[part, None]).squeeze(1) * weights[part]).sum() / total
                 if hidden_grad is None or embeddings_grad is None:
                     continue
                 grad = log_probs.exp_()
-                grad.scatter_add_(1, labels[part, None], -torch.ones_like(scale)[:, None])
-                grad = grad.mul_(scale[:, None]).to(hidden.dtype)
+                grad.scatter_add_(1, labels[part, None], -torch.ones_like(grad[:, :1]))
+                grad = grad.mul_(weights[part, None]).to(hidden.dtype)
                 hidden_grad[part] = grad @ projection
                 embeddings_grad += grad.T @ hidden[part]
-        ctx.save_for_backward(hidden_grad, embeddings_grad)
+        ctx.save_for_backward(hidden_grad, embeddings_grad, total)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        hidden_grad, embeddings_grad = ctx.saved_tensors
-        return hidden_grad * grad_outputs[0].to(hidden_grad.dtype), embeddings_grad * grad_outputs[0], None, None
+        hidden_grad, embeddings_grad, total = ctx.saved_tensors
+        share = grad_outputs[0] / total
+        return (hidden_grad.float() * share).to(hidden_grad.dtype), embeddings_grad * share, None, None

@@ -29,6 +29,9 @@ from codegeex.model.activation import fast_gelu
 from codegeex.model.attention import Attention, Memory
 from codegeex.model.int8 import Int8Linear, linear
 
+STD = 0.02
+"""Of fresh weights (paper: 0.02)."""
+
 
 class MLP(nn.Module):
     """Two linear maps h → 4h → h around FastGELU, with biases."""
@@ -137,15 +140,21 @@ class CodeGeeX(nn.Module):
         return nn.functional.linear(hidden, self.word_embeddings.weight).float()
 
     @torch.no_grad()
-    def initialize(self, std: float = 0.02) -> CodeGeeX:
-        """Set fresh weights: N(0, std), residual outputs N(0, std / √(2 L)), biases 0, layer norms 1 and 0."""
-        residual_std = std / math.sqrt(2 * max(1, self.config.num_layers))
+    def initialize(self, std: float = STD) -> CodeGeeX:
+        """Set fresh weights, see `initial_weight`."""
         for name, parameter in self.named_parameters():
-            if name.endswith(".bias"):
-                nn.init.zeros_(parameter)
-            elif "layernorm" in name:
-                nn.init.ones_(parameter)
-            else:
-                residual = name.endswith(("attention.dense.weight", "dense_4h_to_h.weight"))
-                nn.init.normal_(parameter, std=residual_std if residual else std)
+            parameter.copy_(initial_weight(name, parameter.shape, self.config, std))
         return self
+
+
+def initial_weight(
+    name: str, shape: torch.Size, config: ModelConfig, std: float = STD, generator: torch.Generator | None = None
+) -> Tensor:
+    """A fresh parameter: N(0, std), residual outputs N(0, std / √(2 L)), biases 0, layer norms 1 and 0."""
+    if name.endswith(".bias"):
+        return torch.zeros(shape)
+    if "layernorm" in name:
+        return torch.ones(shape)
+    if name.endswith(("attention.dense.weight", "dense_4h_to_h.weight")):
+        std /= math.sqrt(2 * max(1, config.num_layers))
+    return torch.empty(shape).normal_(std=std, generator=generator)

@@ -4,10 +4,10 @@ The directory stands beside the output, as `OUTPUT.run`, until the model is writ
 
     recipe.json            the effective recipe
     metrics.jsonl          every record so far
-    step-00000250/         a checkpoint of PyTorch's distributed format: weights, optimisers, random numbers
+    step-00000250/         a checkpoint of PyTorch's distributed format: weights, optimisers, what the guard knows
 
 A checkpoint gets its name when it is whole, so whatever kills a run, the newest one is good. Batches are a function of
-the step (`data.Mixture`) and need not be stored.
+the step (`data.Mixture`), and so is what dropout draws: neither needs to be stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
@@ -38,6 +37,7 @@ from codegeex.config import read_json
 from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.files import atomic_directory, write_text
 from codegeex.model.transformer import CodeGeeX
+from codegeex.training.guard import Guard
 from codegeex.training.parallel import World
 from codegeex.training.recipe import Recipe
 
@@ -81,14 +81,14 @@ class RunDirectory:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
-    def save(self, step: int, model: nn.Module, optimizers: list[Optimizer]) -> None:
+    def save(self, step: int, model: nn.Module, optimizers: list[Optimizer], guard: Guard) -> None:
         """Write a checkpoint of the state after `step` steps; older ones than the newest `keep` are removed.
 
         Raises:
             WorkFailed: the file system refused. What was there before stays.
         """
         weights, moments = get_state_dict(model, optimizers)
-        state = {"model": weights, "optimizers": moments, "step": step, "random": torch.get_rng_state()}
+        state = {"model": weights, "optimizers": moments, "step": step, "guard": guard.state()}
         try:
             with ExitStack() as stack:
                 stack.enter_context(_one_process())
@@ -104,7 +104,7 @@ class RunDirectory:
         for old in sorted(self.path.glob("step-*"))[: -self._keep]:
             shutil.rmtree(old)
 
-    def load(self, model: nn.Module, optimizers: list[Optimizer]) -> int:
+    def load(self, model: nn.Module, optimizers: list[Optimizer], guard: Guard) -> int:
         """Take the state of the newest checkpoint over; returns how many steps it has behind it, 0 without one.
 
         Raises:
@@ -113,7 +113,7 @@ class RunDirectory:
         if self.newest is None:
             return 0
         weights, moments = get_state_dict(model, optimizers)
-        state: dict[str, Any] = {"model": weights, "optimizers": moments, "step": 0, "random": torch.get_rng_state()}
+        state: dict[str, Any] = {"model": weights, "optimizers": moments, "step": 0, "guard": guard.state()}
         try:
             with _one_process():
                 load(state, checkpoint_id=self.newest)
@@ -123,7 +123,7 @@ class RunDirectory:
                 "one before."
             ) from None
         set_state_dict(model, optimizers, model_state_dict=state["model"], optim_state_dict=state["optimizers"])
-        torch.set_rng_state(state["random"])
+        guard.restore(state["guard"])
         step: int = state["step"]
         return step
 

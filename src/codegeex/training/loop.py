@@ -25,17 +25,15 @@ from codegeex.shards import Shards
 from codegeex.tokenizer import Tokenizer
 from codegeex.training.checkpoints import RunDirectory
 from codegeex.training.data import Batch, Mixture, make_batch
+from codegeex.training.guard import MOST_SKIPPED, Guard
 from codegeex.training.optimizer import make_optimizers, set_rate
 from codegeex.training.parallel import World, clip_gradients
 from codegeex.training.recipe import Recipe
+from codegeex.training.weights import materialize, starting_values
 
 Report = Callable[[dict[str, Any]], None]
 """Called with one flat record for every logged event: {"step", "loss", ...}, {"step", "validation": {...}},
 or {"resumed": step}."""
-
-
-MOST_SKIPPED = 10
-"""Steps in a row whose gradient is not finite, after which a run cannot be saved."""
 
 
 def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
@@ -60,14 +58,15 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     mixture = Mixture(recipe, streams)
     world = World.join(recipe)
 
-    torch.manual_seed(recipe.seed)
-    model = CodeGeeX(config).initialize().to(world.device)
+    values = starting_values(recipe)
+    with torch.device("meta"):
+        model = CodeGeeX(config, recipe.dropout)
     model.recompute = recipe.layout.recompute
     world.share(model, recipe.layout.reshard)
+    materialize(model, world.device, values)
     optimizers = make_optimizers(model, recipe.optimizer)
-    run = RunDirectory(recipe, world)
-    first = run.load(model, optimizers)
-    skipped = skipped_in_a_row = 0
+    run, guard = RunDirectory(recipe, world), Guard(recipe)
+    first = run.load(model, optimizers, guard)
     if first and world.main:
         report({"resumed": first})
 
@@ -82,23 +81,22 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
             if step % recipe.validate_every == 0:
                 log({"step": step, "validation": validate(model, validation, recipe, vocabulary.end_of_text)})
             factor = recipe.schedule.factor(step)
-            set_rate(optimizers, factor)
+            set_rate(optimizers, factor, recipe.optimizer.bias_correction)
             windows = mixture.windows(step)
             tokens = windows[:, :-1].size
             batch = make_batch(windows[world.part(recipe.batch_size)], vocabulary.end_of_text)
-            loss = backward(model, batch, recipe, world)
-            norm = clip_gradients(model.parameters(), recipe.optimizer.clip)
-            if math.isfinite(norm):
-                skipped_in_a_row = 0
+            world.seed(recipe.seed, step)
+            scale = guard.scale
+            loss = backward(model, batch, recipe, world, scale)
+            norm = clip_gradients(model.parameters(), recipe.optimizer.clip, scale)
+            if guard.admits(loss, norm):
                 for optimizer in optimizers:
                     optimizer.step()
-            else:
-                skipped, skipped_in_a_row = skipped + 1, skipped_in_a_row + 1
-                if skipped_in_a_row == MOST_SKIPPED:
-                    raise WorkFailed(
-                        f"step {step}: the gradient was not finite {MOST_SKIPPED} times in a row; lower the learning "
-                        f"rates. The checkpoints are in {run.path}."
-                    )
+            elif guard.hopeless:
+                raise WorkFailed(
+                    f"step {step}: the gradient was not finite {MOST_SKIPPED} times in a row; lower the learning "
+                    f"rates. The checkpoints are in {run.path}."
+                )
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             seconds = time.monotonic() - began
@@ -114,12 +112,13 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
                     "tokens_per_second": round(done * tokens / seconds),
                     "seconds": round(seconds, 1),
                     "seconds_left": round(seconds / done * (recipe.schedule.steps - step - 1)),
-                    "skipped": skipped,
+                    "skipped": guard.skipped,
+                    "loss_scale": scale,
                 }
             )
             told = world.any(bool(stopping))
             if told or (step + 1) % recipe.save_every == 0:
-                run.save(step + 1, model, optimizers)
+                run.save(step + 1, model, optimizers, guard)
             if told:
                 raise WorkFailed(f"stopped after step {step + 1}; the same command goes on from there.")
     final = validate(model, validation, recipe, vocabulary.end_of_text)
@@ -134,11 +133,12 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     return output
 
 
-def backward(model: CodeGeeX, batch: Batch, recipe: Recipe, world: World) -> float:
+def backward(model: CodeGeeX, batch: Batch, recipe: Recipe, world: World, scale: float = 1.0) -> float:
     """Gradients of a step's mean loss over all places of all processes' parts, in nats per token; returns that loss.
 
     Args:
         batch: this process's part of the step, computed `micro_batch` windows at a time.
+        scale: what the gradients, not the loss, are multiplied by.
     """
     everything = float(world.total(batch.weights.sum().to(world.device)))
     loss = torch.zeros((), device=world.device)
@@ -147,7 +147,7 @@ def backward(model: CodeGeeX, batch: Batch, recipe: Recipe, world: World) -> flo
         # Sharded gradients are averaged over the parts of the batch: the factor makes a sum of that.
         share = float(part.weights.sum()) / everything
         part_loss = batch_loss(model, part.to(world.device), recipe) * share
-        torch.autograd.backward(part_loss * world.data_size)
+        torch.autograd.backward(part_loss * (world.data_size * scale))
         loss += part_loss.detach()
     return float(world.total(loss))
 
@@ -184,11 +184,11 @@ def told_to_stop() -> Iterator[list[int]]:
 
 def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:
     """Mean loss of a batch in nats per token, with matrices multiplied in the recipe's precision."""
-    low = recipe.precision == "bfloat16"
-    with torch.autocast(batch.input_ids.device.type, torch.bfloat16, enabled=low):
+    dtype = getattr(torch, recipe.precision)
+    with torch.autocast(batch.input_ids.device.type, dtype, enabled=dtype is not torch.float32):
         hidden = model.hidden(batch.input_ids, batch.position_ids, batch.mask).flatten(0, 1)
     return cross_entropy(
-        hidden.to(torch.bfloat16 if low else torch.float32),
+        hidden.to(dtype),
         model.word_embeddings.weight,
         batch.labels.flatten(),
         batch.weights.flatten(),

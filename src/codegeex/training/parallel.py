@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -78,6 +79,11 @@ class World:
         first = 0 if self.mesh is None else self.mesh["data"].get_local_rank() * count
         return slice(first, first + count)
 
+    def seed(self, seed: int, step: int) -> None:
+        """Let what dropout draws depend on the run's seed, the step and the part of the batch, and on nothing else."""
+        part = 0 if self.mesh is None else self.mesh["data"].get_local_rank()
+        torch.manual_seed(int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0]) >> 1)
+
     def total(self, value: Tensor) -> Tensor:
         """The sum of a number over all parts of the batch."""
         if self.mesh is not None:
@@ -101,7 +107,7 @@ class World:
         return values[0]
 
     def share(self, model: CodeGeeX, reshard: bool) -> None:
-        """Share the weights of `model`, the same in every process, out over the grid, in place."""
+        """Share the weights of `model`, which need no storage yet, out over the grid, in place."""
         if self.mesh is None:
             return
         if self.mesh["tensor"].size() > 1:
@@ -112,8 +118,8 @@ class World:
         register_fsdp_forward_method(model, "hidden")  # type: ignore[no-untyped-call]
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], most: float) -> float:
-    """Scale gradients so that their global norm is at most `most`; returns what the norm was."""
+def clip_gradients(parameters: Iterable[nn.Parameter], most: float, scale: float = 1.0) -> float:
+    """Divide gradients by `scale`, and make their global norm at most `most`; returns what the norm was in between."""
     meshes: dict[DeviceMesh | None, list[nn.Parameter]] = {}
     for parameter in parameters:
         if parameter.grad is not None:
@@ -126,5 +132,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], most: float) -> float:
         norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
     total = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
     for group in meshes.values():
-        nn.utils.clip_grads_with_norm_(group, most, total)
-    return float(total)
+        if scale != 1:
+            torch._foreach_div_([parameter.grad for parameter in group if parameter.grad is not None], scale)
+        nn.utils.clip_grads_with_norm_(group, most, total / scale)
+    return float(total / scale)

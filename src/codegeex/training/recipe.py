@@ -51,6 +51,8 @@ class Optimizer:
     """Decoupled; not on biases and layer norms (paper: 0.1)."""
     clip: float = 1.0
     """Largest global gradient norm (paper: 1.0)."""
+    bias_correction: bool = True
+    """Whether Adam makes up for moments that begin at zero (paper: false)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """Which steps are not taken: those whose gradient is not finite, and on request those whose loss jumps up."""
+
+    loss_scale: float = 65536.0
+    """Where the dynamic loss scale of float16 begins (paper: 2**32)."""
+    window: int = 1000
+    """Steps without an overflow after which the scale is doubled (paper: 1000)."""
+    spike: float = 0.0
+    """Standard deviations over the mean of the last 128 losses from which a loss is a spike; 0 for none."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """How the processes of a run share it; a single process needs none."""
 
@@ -98,16 +112,21 @@ class Recipe:
     output: str
     """Model directory to write; must not exist."""
     model: ModelConfig = PRESETS["nano"]
-    """A preset's name, or the values of a `ModelConfig`."""
+    """A preset's name, or the values of a `ModelConfig`; where `start` is given, that model's."""
+    start: str = ""
+    """Model directory whose weights the run starts from; empty for fresh ones."""
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    guard: Guard = field(default_factory=Guard)
     layout: Layout = field(default_factory=Layout)
     batch_size: int = 16
     """Windows a step, of all processes together."""
     seed: int = 1
-    precision: typing.Literal["float32", "bfloat16"] = "bfloat16"
-    """Type that matrices are multiplied in; weights, layer norms, softmax and loss stay in float32."""
+    precision: typing.Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    """Type that matrices are multiplied in (paper: float16); weights, layer norms, softmax and loss stay in float32."""
+    dropout: float = 0.0
+    """Rate on embeddings, attention probabilities and residual branches (paper: 0.1)."""
     save_every: int = 250
     """Steps between checkpoints, from which the same command goes on after an interruption (paper: 250)."""
     keep: int = 2
@@ -150,9 +169,19 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
             target[last] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise CodeGeeXError(f"override {override!r}: the value is not valid YAML.") from None
+    if content.get("start"):
+        _take_shape(content, str(path))
     recipe: Recipe = _build(Recipe, content, str(path), "")
     _check(recipe, str(path))
     return recipe
+
+
+def _take_shape(content: dict[str, Any], source: str) -> None:
+    """Let the model of a recipe be that of the directory it starts from."""
+    shape = dataclasses.replace(ModelConfig.load(str(content["start"])), quantization=None)
+    if "model" in content and _value(ModelConfig, content["model"], source, "model") != shape:
+        raise CodeGeeXError(f"{source}: the model in {content['start']} has another shape; leave the key model out.")
+    content["model"] = shape.to_dict()
 
 
 def _build(kind: type, content: Any, source: str, prefix: str) -> Any:
@@ -207,6 +236,11 @@ def _check(recipe: Recipe, source: str) -> None:
             raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
     if recipe.layout.micro_batch < 0:
         raise CodeGeeXError(f"{source}: layout.micro_batch must be 0 (all) or above.")
+    if not 0 <= recipe.dropout < 1:
+        raise CodeGeeXError(f"{source}: dropout must be from 0 to below 1, not {recipe.dropout}.")
+    guard = recipe.guard
+    if not 1 <= guard.loss_scale < float("inf") or guard.window < 1 or not 0 <= guard.spike < float("inf"):
+        raise CodeGeeXError(f"{source}: guard.loss_scale and .window must be 1 or above, guard.spike 0 or above.")
     for name, rate in dataclasses.asdict(recipe.optimizer).items():
         if not 0 <= rate < float("inf"):
             raise CodeGeeXError(f"{source}: optimizer.{name} must be 0 or above, not {rate}.")
