@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from codegeex import __version__
-from codegeex.cli import assist, bench, doctor, evaluate, models, serve
+from codegeex.cli import assist, bench, doctor, evaluate, models, serve, train
 from codegeex.errors import CodeGeeXError
 
 # typer raises the errors of the click that it uses, which may be a copy of its own.
@@ -33,7 +33,8 @@ app.command()(assist.explain)
 app.add_typer(models.convert_app, name="convert")
 app.add_typer(models.tokenizer_app, name="tokenizer")
 app.add_typer(models.corpus_app, name="corpus")
-app.command()(models.train)
+app.command()(train.train)
+app.command()(train.plan)
 app.add_typer(evaluate.eval_app, name="eval")
 app.add_typer(bench.bench_app, name="bench")
 app.command()(serve.serve)

@@ -1,9 +1,8 @@
-"""`codegeex convert`, `tokenizer`, `corpus` and `train`: making models and what they are made of."""
+"""`codegeex convert`, `tokenizer` and `corpus`: checkpoints, and what models are made of."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -154,48 +153,3 @@ def corpus_build(
     report = build_corpus(recipe, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True))
     if as_json:
         print(json.dumps({"output": str(output)} | report))
-
-
-def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="dotted.key=value, over the recipe's values.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train a model from token shards, as a recipe says."""
-    try:
-        from codegeex.training import loop
-        from codegeex.training import recipe as recipes
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise CodeGeeXError("training needs PyTorch: pip install 'codegeex[train]'.") from None
-
-    settings = recipes.load(recipe, overrides or [])
-    directory = loop.train(settings, _report_training)
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one speaks
-        print(json.dumps({"output": str(directory)}) if as_json else f"model written to {directory}")
-
-
-def _report_training(record: dict[str, Any]) -> None:
-    """One line for each record, rewritten in place on a terminal."""
-    watched = sys.stderr.isatty()
-    clear = "\r\x1b[K" if watched else ""
-    if "resumed" in record:
-        print(f"going on after step {record['resumed']}", file=sys.stderr)
-        return
-    if "validation" in record:
-        losses = "  ".join(f"{language} {loss:.3f}" for language, loss in record["validation"].items())
-        if losses:
-            print(f"{clear}step {record['step']}: validation loss  {losses}", file=sys.stderr)
-        return
-    if not watched and record["step"] % 20 and record["step"] != record["steps"]:
-        return
-    minutes = record["seconds_left"] / 60
-    if record["loss"] is None or record["gradient_norm"] is None:
-        print(f"{clear}step {record['step']}: the gradient is not finite, skipped", file=sys.stderr)
-        return
-    line = (
-        f"step {record['step']}/{record['steps']}  loss {record['loss']:.3f}  {record['tokens_per_second']:,} tokens/s"
-        f"  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"
-    )
-    print(clear + line, end="" if watched else "\n", file=sys.stderr, flush=True)

@@ -125,6 +125,8 @@ class CodeGeeX(nn.Module):
                 raise ValueError(f"{tokens} tokens exceed the model's {self.config.max_position_embeddings} positions")
             position_ids = torch.arange(tokens, device=input_ids.device)
 
+        if mask is not None:
+            mask = _additive(mask, self.word_embeddings.weight.dtype)
         x = self.dropout(self.word_embeddings(input_ids) + self.position_embeddings(position_ids))
         for layer in self.layers:
             if self.recompute and torch.is_grad_enabled():
@@ -145,6 +147,13 @@ class CodeGeeX(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.copy_(initial_weight(name, parameter.shape, self.config, std))
         return self
+
+
+def _additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where a mask is True, -∞ elsewhere, in the type that attention runs in: else each layer would make its own."""
+    if torch.is_autocast_enabled(mask.device.type):
+        dtype = torch.get_autocast_dtype(mask.device.type)
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -math.inf)
 
 
 def initial_weight(

@@ -1,0 +1,44 @@
+"""Run by test_plan.py: the bytes by which this process grows over two steps of a recipe's run."""
+
+import resource
+import sys
+
+import numpy as np
+import torch
+
+from codegeex.config import ModelConfig
+from codegeex.model.transformer import CodeGeeX
+from codegeex.training import loop
+from codegeex.training import recipe as recipes
+from codegeex.training.data import make_batch
+from codegeex.training.optimizer import make_optimizers
+from codegeex.training.parallel import World, clip_gradients
+
+torch.set_num_threads(1)
+world = World(torch.device("cpu"))
+
+
+def run(recipe):
+    windows = np.random.default_rng(0).integers(0, 300, (recipe.batch_size, recipe.data.sequence_length + 1))
+    model = CodeGeeX(recipe.model).initialize()
+    model.recompute = recipe.layout.recompute
+    optimizers = make_optimizers(model, recipe.optimizer)
+    for _ in range(2):
+        loop.backward(model, make_batch(windows, 299), recipe, world)
+        clip_gradients(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+recipe = recipes.load(sys.argv[1], sys.argv[2:])
+tiny = recipes.load(sys.argv[1], [*sys.argv[2:], "data.sequence_length=8", "batch_size=1"])
+object.__setattr__(tiny, "model", ModelConfig(32, 1, 2, 320, 64))
+run(tiny)  # the libraries are loaded, their pools filled
+before = peak()
+run(recipe)
+print(peak() - before)
