@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -25,6 +24,7 @@ from codegeex.errors import CodeGeeXError
 from codegeex.model.parallel import parallelize
 from codegeex.model.transformer import CodeGeeX
 from codegeex.training.recipe import Recipe
+from codegeex.training.weights import derived_seed
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class World:
     def seed(self, seed: int, step: int) -> None:
         """Let what dropout draws depend on the run's seed, the step and the part of the batch, and on nothing else."""
         part = 0 if self.mesh is None else self.mesh["data"].get_local_rank()
-        torch.manual_seed(int(np.random.SeedSequence([seed, step, part]).generate_state(1, np.uint64)[0]) >> 1)
+        torch.manual_seed(derived_seed(seed, step, part))
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of a number over all parts of the batch."""

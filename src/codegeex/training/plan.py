@@ -211,10 +211,11 @@ def _activations(recipe: Recipe, windows: int) -> float:
     model, tokens = recipe.model, windows * recipe.data.sequence_length
     layers, size = model.num_layers + 1, _bytes(recipe)
     kept = FLOAT32 * model.hidden_size * layers if recipe.layout.recompute else layers * layer_bytes(recipe)
-    working = layer_bytes(recipe) if recipe.layout.recompute else 0.0
+    # A layer goes backward: what it needs was computed again, and the gradients of it are as large.
+    working = _backward_bytes(recipe) + (layer_bytes(recipe) if recipe.layout.recompute else 0.0)
     mask = recipe.data.sequence_length * (1 + size)  # as it came, and in the precision
     ends = model.hidden_size * (4 * FLOAT32 + 2 * size)  # embeddings, final layer norm, the loss's input and gradient
-    logits = min(CHUNK, tokens) * model.vocab_size * 2 * FLOAT32
+    logits = min(CHUNK, tokens) * model.vocab_size * (2 * FLOAT32 + size)
     return tokens * (kept + working + mask + ends) + logits + _casts(recipe)
 
 
@@ -228,6 +229,13 @@ def layer_bytes(recipe: Recipe) -> float:
     attention = (4 * size * h + FLOAT32 * model.num_attention_heads) / tensor
     statistics = 4 * FLOAT32
     return inputs + normed + attention + 3 * size * model.ffn_hidden_size / tensor + statistics
+
+
+def _backward_bytes(recipe: Recipe) -> float:
+    """Bytes of the gradients that are alive for each token while a layer goes backward."""
+    model, size = recipe.model, _bytes(recipe)
+    inside = 3 * model.ffn_hidden_size / recipe.layout.tensor + 4 * model.hidden_size
+    return size * inside + 2 * FLOAT32 * model.hidden_size
 
 
 def _casts(recipe: Recipe) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
@@ -46,10 +47,15 @@ def fresh_values(recipe: Recipe) -> Values:
         shapes = {name: parameter.shape for name, parameter in CodeGeeX(recipe.model).named_parameters()}
 
     def value(name: str) -> Tensor:
-        generator = torch.Generator().manual_seed(recipe.seed << 32 | zlib.crc32(name.encode()))
+        generator = torch.Generator().manual_seed(derived_seed(recipe.seed, zlib.crc32(name.encode())))
         return initial_weight(name, shapes[name], recipe.model, generator=generator)
 
     return value
+
+
+def derived_seed(*parts: int) -> int:
+    """A seed that depends on all parts. PyTorch's generators look at 32 bits only: parts cannot stand side by side."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def materialize(model: CodeGeeX, device: torch.device, value: Values) -> None:
