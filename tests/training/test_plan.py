@@ -138,11 +138,11 @@ def test_the_figures_of_the_paper():
     assert result.compute_seconds == pytest.approx(10.01 * 1.063, rel=0.02)
     assert result.days == pytest.approx(24.7 * 1.063, rel=0.02)
     assert result.fits
-    # The 16 windows that the original computes at once fit where residuals take half of what ours do.
+    # The original's 16 windows at once fit where residuals and gathered weights take half of what ours do.
     wide = plans.plan(recipes.load(PAPER, ["layout.micro_batch=16"]), ASCEND)
     assert not wide.fits
     residuals = 4 * 40 * 5120 * 16 * 2048
-    assert wide.total_memory - residuals / 2 < 32e9
+    assert wide.total_memory - residuals / 2 - wide.memory["gathered weights"] / 2 < 32e9
 
 
 def test_more_devices_hold_less_and_are_faster():
