@@ -40,7 +40,7 @@ def run(recipe, crash_at=None, stop_at=None):
 
 def plain(records):
     """What must be equal between runs: everything but times."""
-    times = ("tokens_per_second", "seconds", "seconds_left")
+    times = ("tokens_per_second", "seconds", "seconds_left", "tflops", "mfu")
     return [{key: value for key, value in record.items() if key not in times} for record in records]
 
 

@@ -1,5 +1,7 @@
 """Runs that start from a model directory."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_a_run_begins_where_another_ended(dataset, tmp_path, trained, write_reci
         source = checkpoint.Int8Source(checkpoint.NativeSource(trained))
         checkpoint.write_model(directory, source, tokenizer.load(trained))
     recipe = write_recipe(dataset, tmp_path)
-    end = float((trained / "metrics.jsonl").read_text().splitlines()[-1].split('"python": ')[1].rstrip("}"))
+    end = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["validation"]["python"]
     first = start(recipe, directory, "optimizer.muon_lr=0", "optimizer.adam_lr=0")[0]["validation"]["python"]
     assert first == pytest.approx(end, abs=0.005 if kind == "half" else 0.05)
     answer = codegeex.load(tmp_path / "model").complete(

@@ -32,6 +32,30 @@ def test_a_run_learns_and_its_model_generates(dataset, tmp_path, write_recipe):
     assert answer.text == "\n    return a + b\n"
 
 
+def test_bits_per_byte_and_operations(dataset, tmp_path, write_recipe):
+    """Against the definitions: all nats of the windows, over the bytes of their text."""
+    records = []
+    path = write_recipe(dataset, tmp_path)
+    overrides = ["schedule.steps=4", "validation_windows=3", "layout.peak_tflops=0.5"]
+    recipe = recipes.load(path, overrides)
+    loop.train(recipe, records.append)
+    final = records[-1]
+    vocabulary = tokenizer.load(dataset / "tokenizer")
+    data = shards.Shards(dataset / "validation" / "python", 48)
+    text, tokens = b"", 0
+    for index in range(3):
+        window = data.window(index).tolist()
+        labels = [after for before, after in pairwise(window) if before != vocabulary.end_of_text]
+        text, tokens = text + vocabulary.decode_bytes(labels), tokens + len(labels)
+    nats = final["validation"]["python"] * tokens
+    assert final["bits_per_byte"]["python"] == pytest.approx(nats / np.log(2) / len(text), abs=2e-4)
+    last = [record for record in records if "loss" in record][-1]
+    matrices = 2 * (4 * 32 * 32 + 2 * 32 * 128) + 320 * 32
+    each_token = 6 * matrices + 12 * 2 * 32 * 48
+    assert last["tflops"] == pytest.approx(each_token * last["tokens_per_second"] / 1e12, rel=0.01)
+    assert last["mfu"] == pytest.approx(last["tflops"] / 0.5, abs=1e-4)
+
+
 def test_runs_are_reproducible(dataset, tmp_path, write_recipe):
     def losses(name):
         recipe = recipes.load(

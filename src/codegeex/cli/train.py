@@ -48,9 +48,10 @@ def _report_training(record: dict[str, Any]) -> None:
         print(f"going on after step {record['resumed']}", file=sys.stderr)
         return
     if "validation" in record:
-        losses = "  ".join(f"{language} {loss:.3f}" for language, loss in record["validation"].items())
+        bits = record["bits_per_byte"]
+        losses = "  ".join(f"{name} {loss:.3f} ({bits[name]:.3f})" for name, loss in record["validation"].items())
         if losses:
-            print(f"{clear}step {record['step']}: validation loss  {losses}", file=sys.stderr)
+            print(f"{clear}step {record['step']}: validation loss (bits a byte)  {losses}", file=sys.stderr)
         return
     if not watched and record["step"] % 20 and record["step"] != record["steps"]:
         return
@@ -58,9 +59,10 @@ def _report_training(record: dict[str, Any]) -> None:
     if record["loss"] is None or record["gradient_norm"] is None:
         print(f"{clear}step {record['step']}: the gradient is not finite, skipped", file=sys.stderr)
         return
+    used = f" ({record['mfu']:.0%} of the peak)" if record["mfu"] is not None else ""
     line = (
         f"step {record['step']}/{record['steps']}  loss {record['loss']:.3f}  {record['tokens_per_second']:,} tokens/s"
-        f"  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"
+        f"{used}  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"
     )
     print(clear + line, end="" if watched else "\n", file=sys.stderr, flush=True)
 

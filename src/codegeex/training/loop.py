@@ -28,6 +28,7 @@ from codegeex.training.data import Batch, Mixture, make_batch
 from codegeex.training.guard import MOST_SKIPPED, Guard
 from codegeex.training.optimizer import make_optimizers, set_rate
 from codegeex.training.parallel import World, clip_gradients
+from codegeex.training.plan import flops
 from codegeex.training.recipe import Recipe
 from codegeex.training.weights import materialize, starting_values
 
@@ -75,11 +76,13 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
             run.log(record)
             report(record)
 
+    operations = flops(config, recipe.data.sequence_length) * recipe.batch_size / world.size
+    peak = recipe.layout.peak_tflops
     began = time.monotonic()
     with told_to_stop() as stopping:
         for step in range(first, recipe.schedule.steps):
             if step % recipe.validate_every == 0:
-                log({"step": step, "validation": validate(model, validation, recipe, vocabulary.end_of_text)})
+                log({"step": step} | validate(model, validation, recipe, vocabulary))
             factor = recipe.schedule.factor(step)
             set_rate(optimizers, factor, recipe.optimizer.bias_correction)
             windows = mixture.windows(step)
@@ -110,6 +113,9 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
                     "rate": round(factor, 4),
                     "tokens": (step + 1) * tokens,
                     "tokens_per_second": round(done * tokens / seconds),
+                    # Of each device, without what is computed again; `mfu` is the part of its peak (PaLM, appendix B).
+                    "tflops": float(f"{operations * done / seconds / 1e12:.4g}"),
+                    "mfu": round(operations * done / seconds / 1e12 / peak, 4) if peak else None,
                     "seconds": round(seconds, 1),
                     "seconds_left": round(seconds / done * (recipe.schedule.steps - step - 1)),
                     "skipped": guard.skipped,
@@ -121,8 +127,7 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
                 run.save(step + 1, model, optimizers, guard)
             if told:
                 raise WorkFailed(f"stopped after step {step + 1}; the same command goes on from there.")
-    final = validate(model, validation, recipe, vocabulary.end_of_text)
-    log({"step": recipe.schedule.steps, "validation": final})
+    log({"step": recipe.schedule.steps} | validate(model, validation, recipe, vocabulary))
     whole = run.whole_model(model)
     if world.main:
         metrics = "".join(json.dumps(record) + "\n" for record in run.records)
@@ -196,21 +201,31 @@ def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validate(model: CodeGeeX, sets: dict[str, Shards], recipe: Recipe, end_of_text: int) -> dict[str, float]:
-    """Loss in nats per token for each language, over its first `validation_windows` windows."""
+def validate(
+    model: CodeGeeX, sets: dict[str, Shards], recipe: Recipe, vocabulary: Tokenizer
+) -> dict[str, dict[str, float]]:
+    """How well the first `validation_windows` windows of each language are foretold.
+
+    Returns:
+        "validation": nats per token; "bits_per_byte": which models of other vocabularies can be compared by.
+    """
     model.eval()
-    losses = {}
+    losses, bits = {}, {}
+    lengths = torch.tensor([len(vocabulary.decode_bytes([token])) for token in range(len(vocabulary))])
     for language, shards in sets.items():
         count = min(recipe.validation_windows, len(shards))
-        totals = np.zeros(2)
+        totals = np.zeros(3)
         for first in range(0, count, recipe.batch_size):
             windows = np.stack([shards.window(index) for index in range(first, min(first + recipe.batch_size, count))])
-            batch = make_batch(windows, end_of_text).to(model.word_embeddings.weight.device)
+            batch = make_batch(windows, vocabulary.end_of_text)
             weight = batch.weights.sum().item()
-            totals += (batch_loss(model, batch, recipe).item() * weight, weight)
+            size = float((lengths[batch.labels] * batch.weights).sum())
+            loss = batch_loss(model, batch.to(model.word_embeddings.weight.device), recipe).item()
+            totals += (loss * weight, weight, size)
         losses[language] = round(float(totals[0] / totals[1]), 4)
+        bits[language] = round(float(totals[0] / math.log(2) / totals[2]), 4)
     model.train()
-    return losses
+    return {"validation": losses, "bits_per_byte": bits}
 
 
 def _validation_sets(recipe: Recipe, vocabulary: Tokenizer) -> dict[str, Shards]:

@@ -69,6 +69,11 @@ class World:
         return self.mesh is None or distributed.get_rank() == 0
 
     @property
+    def size(self) -> int:
+        """Processes."""
+        return 1 if self.mesh is None else self.mesh.size()
+
+    @property
     def data_size(self) -> int:
         """Parts of a batch."""
         return 1 if self.mesh is None else self.mesh["data"].size()

@@ -101,6 +101,9 @@ class Layout:
     """Whether weights are put together anew in the backward pass (ZeRO-3), or kept whole after the forward (ZeRO-2)."""
     micro_batch: int = 0
     """Windows that a process computes at a time, adding up gradients; 0 for all of its part."""
+    peak_tflops: float = 0.0
+    """10¹² operations a second that a device could do in the run's precision, to show how much of it is used; 0 where
+    nobody knows."""
     recompute: bool = False
     """Whether activations are computed again in the backward pass rather than kept (paper: true)."""
 
@@ -234,6 +237,8 @@ def _check(recipe: Recipe, source: str) -> None:
     for key, value in positive.items():
         if value < 1:
             raise CodeGeeXError(f"{source}: {key} must be at least 1, not {value}.")
+    if not 0 <= recipe.layout.peak_tflops < float("inf"):
+        raise CodeGeeXError(f"{source}: layout.peak_tflops must be 0 (unknown) or above.")
     if recipe.layout.micro_batch < 0:
         raise CodeGeeXError(f"{source}: layout.micro_batch must be 0 (all) or above.")
     if not 0 <= recipe.dropout < 1:
