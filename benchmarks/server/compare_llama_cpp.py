@@ -22,10 +22,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
+from load import PROMPT
 
 import codegeex
 
-PROMPT = "# language: Python\ndef quick_sort(numbers):\n"
 TOKENS = 64
 ASSET = Path(codegeex.__file__).parent / "assets/nano"
 BUILD = Path(__file__).with_name("build_gguf.py")

@@ -84,6 +84,19 @@ class ModelConfig:
         tables = (self.vocab_size + 2 * self.max_position_embeddings) * h
         return (self.num_layers + 1) * layer + 2 * h + tables
 
+    def check_divisible(self, processes: int, tables: bool = True) -> None:
+        """See to it that so many processes can share every layer evenly; with `tables`, the embeddings too.
+
+        Raises:
+            CodeGeeXError: they cannot.
+        """
+        shared = {"heads": self.num_attention_heads, "inner width": self.ffn_hidden_size}
+        if tables:
+            shared |= {"vocabulary": self.vocab_size, "positions": self.max_position_embeddings}
+        for what, size in shared.items():
+            if size % processes:
+                raise CodeGeeXError(f"the model's {what}, {size}, cannot be shared evenly among {processes} processes.")
+
     def to_dict(self) -> dict[str, Any]:
         """The content of `config.json`."""
         content = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE} | asdict(self)

@@ -14,6 +14,7 @@ any step can be resumed.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +78,34 @@ def create(directory: str | Path, vocab_size: int, fingerprint: str) -> Iterator
             writer._close()
 
 
-class Shards:
+class Windows(ABC):
+    """Training windows by index: `sequence_length + 1` ids each, so that inputs and labels overlap by one.
+
+    An id that is there to be read but not to be foretold, as those of a prompt, stands as its complement `~id`, which
+    is negative.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Windows in one epoch."""
+
+    @abstractmethod
+    def window(self, index: int) -> NDArray[np.int64]:
+        """Window `index`, [sequence_length + 1]."""
+
+    def shuffled(self, index: int, seed: int) -> NDArray[np.int64]:
+        """Window `index` of an endless stream in which every epoch is a fresh permutation drawn from `seed`."""
+        epoch, place = divmod(index, len(self))
+        return self.window(int(self._permutation(epoch, seed)[place]))
+
+    def _permutation(self, epoch: int, seed: int) -> NDArray[np.int64]:
+        key = (epoch, seed)
+        if getattr(self, "_permuted", None) != key:
+            self._permuted, self._order = key, np.random.default_rng([seed, epoch]).permutation(len(self))
+        return self._order
+
+
+class Shards(Windows):
     """A shard directory, memory-mapped, read as windows of `sequence_length + 1` ids.
 
     Raises:
@@ -108,17 +136,6 @@ class Shards:
         return self._windows
 
     def window(self, index: int) -> NDArray[np.int64]:
-        """Window `index` of the stream, [sequence_length + 1]."""
+        """Window `index` of the stream; every id of it is to be foretold."""
         start = index * self.sequence_length
         return self.tokens[start : start + self.sequence_length + 1].astype(np.int64)
-
-    def shuffled(self, index: int, seed: int) -> NDArray[np.int64]:
-        """Window `index` of an endless stream in which every epoch is a fresh permutation drawn from `seed`."""
-        epoch, place = divmod(index, self._windows)
-        return self.window(int(self._permutation(epoch, seed)[place]))
-
-    def _permutation(self, epoch: int, seed: int) -> NDArray[np.int64]:
-        key = (epoch, seed)
-        if getattr(self, "_permuted", None) != key:
-            self._permuted, self._order = key, np.random.default_rng([seed, epoch]).permutation(self._windows)
-        return self._order

@@ -9,11 +9,11 @@ import torch
 
 from codegeex.config import ModelConfig
 from codegeex.model.transformer import CodeGeeX
-from codegeex.training import loop
 from codegeex.training import recipe as recipes
 from codegeex.training.data import make_batch
 from codegeex.training.optimizer import make_optimizers
 from codegeex.training.parallel import World, clip_gradients
+from codegeex.training.step import backward
 
 torch.set_num_threads(1)
 world = World(torch.device("cpu"))
@@ -25,7 +25,7 @@ def run(recipe):
     model.recompute = recipe.layout.recompute
     optimizers = make_optimizers(model, recipe.optimizer)
     for _ in range(2):
-        loop.backward(model, make_batch(windows, 299), recipe, world)
+        backward(model, make_batch(windows, 299), recipe, world)
         clip_gradients(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()

@@ -34,9 +34,9 @@ def test_devices_hold_all_parameters_together(name, tensor):
     model = PRESETS[name]
     matrices, rest = plans.device_parameters(model, tensor)
     layers, h, f = model.num_layers + 1, model.hidden_size, model.ffn_hidden_size
-    shared_biases = layers * (3 * h + f)
-    repeated = rest - shared_biases // tensor
-    assert tensor * matrices + shared_biases + repeated == model.num_parameters
+    shared = layers * (3 * h + f) + (model.vocab_size + model.max_position_embeddings) * h  # biases, tables
+    repeated = rest - shared // tensor
+    assert tensor * matrices + shared + repeated == model.num_parameters
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_more_devices_hold_less_and_are_faster():
 @pytest.mark.parametrize(
     ("devices", "overrides", "words"),
     [
-        (12, [], "does not divide 12 devices"),
+        (12, [], "does not divide 12 processes"),
         (56, [], "batch_size 3072 cannot be shared evenly among 7"),
         (3, ["layout.tensor=3"], "heads, 40, cannot be shared evenly"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from codegeex.errors import CodeGeeXError, WorkFailed
-from codegeex.training import loop
+from codegeex.training import loop, step
 from codegeex.training import recipe as recipes
 
 CHANGES = {"schedule": {"steps": 20, "warmup": 3}, "save_every": 5, "validate_every": 8, "batch_size": 2}
@@ -131,7 +131,7 @@ def test_another_recipe_does_not_take_over_a_run(dataset, tmp_path, write_recipe
 
 
 def test_steps_without_a_finite_gradient_are_skipped(dataset, tmp_path, monkeypatch, write_recipe):
-    whole = loop.batch_loss
+    whole = step.batch_loss
     bad = {3, 4}
     calls = iter(range(1000))
 
@@ -139,7 +139,7 @@ def test_steps_without_a_finite_gradient_are_skipped(dataset, tmp_path, monkeypa
         loss = whole(model, batch, recipe)
         return loss * float("inf") if model.training and next(calls) in bad else loss
 
-    monkeypatch.setattr(loop, "batch_loss", sometimes_infinite)
+    monkeypatch.setattr(step, "batch_loss", sometimes_infinite)
     recipe = recipes.load(write_recipe(dataset, tmp_path, **CHANGES), ["validate_every=100"])
     records = [record for record in run(recipe) if "loss" in record]
     assert [record["skipped"] for record in records[:6]] == [0, 0, 0, 1, 2, 2]

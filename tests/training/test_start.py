@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import codegeex
 from codegeex import checkpoint, tokenizer
@@ -64,16 +65,20 @@ def test_another_tokenizer_is_refused(dataset, tmp_path, trained, write_recipe):
 
 
 def test_fresh_weights_have_their_scales_and_depend_on_the_seed_alone(dataset, tmp_path, write_recipe):
-    from codegeex.training.weights import fresh_values
+    from codegeex.training.weights import starting_values
 
     path = write_recipe(dataset, tmp_path, model="base")
-    values = fresh_values(recipes.load(path))
-    table = values("word_embeddings.weight").numpy()
+    h = 768
+
+    def value(name, *shape, overrides=()):
+        return starting_values(recipes.load(path, list(overrides)), None)(name, torch.Size(shape)).numpy()
+
+    table = value("word_embeddings.weight", 5000, h)
     assert table.std() == pytest.approx(0.02, rel=0.01)
     assert abs(table.mean()) < 1e-4
-    residual = values("layers.3.attention.dense.weight").numpy()
+    residual = value("layers.3.attention.dense.weight", h, h)
     assert residual.std() == pytest.approx(0.02 / np.sqrt(24), rel=0.01)
-    assert not values("layers.3.attention.dense.bias").any()
-    assert (values("layers.3.input_layernorm.weight") == 1).all()
-    np.testing.assert_array_equal(table, fresh_values(recipes.load(path))("word_embeddings.weight").numpy())
-    assert (table != fresh_values(recipes.load(path, ["seed=2"]))("word_embeddings.weight").numpy()).mean() > 0.99
+    assert not value("layers.3.attention.dense.bias", h).any()
+    assert (value("layers.3.input_layernorm.weight", h) == 1).all()
+    np.testing.assert_array_equal(table, value("word_embeddings.weight", 5000, h))
+    assert (table != value("word_embeddings.weight", 5000, h, overrides=["seed=2"])).mean() > 0.99

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codegeex import languages
+from codegeex.cli.options import Json
 from codegeex.errors import CodeGeeXError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ MaxTokens = Annotated[int | None, typer.Option(help="Longest answer, in tokens. 
 Stop = Annotated[list[str] | None, typer.Option(help="End before this text; may be given again.")]
 ModelPath = Annotated[Path | None, typer.Option("--model", help="Model directory.  [default: the one that ships]")]
 BackendOption = Annotated[str, typer.Option(help="What runs the model: native, torch or numpy; auto is native.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Lang = Annotated[str, typer.Option("--lang", "-l", help="Language, for example python, cpp, java, javascript, go.")]
 FileLang = Annotated[str | None, typer.Option("--lang", "-l", help="Language; otherwise told from the file's name.")]
 

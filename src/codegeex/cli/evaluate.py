@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codegeex.cli.options import Json
 from codegeex.cli.progress import LINE_SECONDS, count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
 
@@ -34,7 +35,6 @@ IsolationOption = Annotated[
 RepairsOption = Annotated[
     bool, typer.Option("--repairs/--no-repairs", help="Mend the benchmark's known faults; without, as published.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @eval_app.command()
@@ -45,7 +45,7 @@ def doctor(
     repairs: RepairsOption = False,
     workers: WorkersOption = None,
     require_isolation: IsolationOption = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Run every reference solution: no score can be trusted on a machine where one fails."""
     from codegeex.evaluation import humanevalx
@@ -132,7 +132,7 @@ def humaneval_x(
     repairs: RepairsOption = False,
     workers: WorkersOption = None,
     require_isolation: IsolationOption = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Generate samples, run them, and write scores: a table here, report.json and report.html in the folder."""
     from codegeex import languages
@@ -202,7 +202,7 @@ def humaneval_x(
 def compare(
     a: Annotated[Path, typer.Argument(help="Folder of a run.")],
     b: Annotated[Path, typer.Argument(help="Folder of another.")],
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Compare two runs problem by problem: pass@1, and how likely chance alone would make them differ as much."""
     from codegeex.evaluation.report import compare as compare_reports
@@ -225,7 +225,7 @@ def compare(
 
 @eval_app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")], as_json: JsonOption = False
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")], as_json: Json = False
 ) -> None:
     """Write the report of a run anew, from the results that are there."""
     from codegeex.evaluation.report import make_report, write_report

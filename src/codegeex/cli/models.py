@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from codegeex.cli.assist import _read
+from codegeex.cli.options import Json
 from codegeex.cli.progress import byte_progress
 from codegeex.errors import CodeGeeXError
 
@@ -23,7 +24,6 @@ In = Annotated[
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write; must not exist.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="JSON with what the shapes do not tell.")]
 TokenizerOption = Annotated[Path | None, typer.Option("--tokenizer", help="Directory of the tokenizer to put beside.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @convert_app.command()

@@ -54,10 +54,10 @@ def serve(
     from codegeex.server.app import create_app
     from codegeex.server.serve import LOOPBACK, listen
     from codegeex.server.serve import serve as run
-    from codegeex.server.settings import Settings, read_keys
+    from codegeex.server.settings import Settings, default_name, read_keys
 
     settings = Settings(
-        model_name=model_name if model_name is not None else (model.resolve().name if model else "codegeex-nano"),
+        model_name=model_name if model_name is not None else default_name(model),
         keys=read_keys(tuple(api_key or ()), api_key_file),
         requests_per_minute=rate_limit,
         burst=burst,

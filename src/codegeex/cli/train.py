@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from codegeex.cli.options import Json
 from codegeex.errors import CodeGeeXError
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RecipeFile = Annotated[Path, typer.Argument(help="YAML recipe.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="dotted.key=value, over the recipe's values.")]
 
@@ -52,6 +52,9 @@ def _report_training(record: dict[str, Any]) -> None:
         losses = "  ".join(f"{name} {loss:.3f} ({bits[name]:.3f})" for name, loss in record["validation"].items())
         if losses:
             print(f"{clear}step {record['step']}: validation loss (bits a byte)  {losses}", file=sys.stderr)
+        for sample in record.get("samples", []):
+            text = (sample["prompt"] + sample["text"]).rstrip().replace("\n", "\n    ")
+            print(f"{clear}step {record['step']}: it writes\n    {text}", file=sys.stderr)
         return
     if not watched and record["step"] % 20 and record["step"] != record["steps"]:
         return

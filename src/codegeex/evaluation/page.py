@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codegeex import languages
 from codegeex.evaluation.published import GENERATION
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: light-dark(#1c2128, #e6edf3); --dim: light-dark(#59636e, #9198a1);
-  --line: light-dark(#d1d9e0, #3d444d); --paper: light-dark(#fff, #0d1117); --soft: light-dark(#f6f8fa, #151b23);
-  --ours: light-dark(#0a62c9, #58a6ff); --other: light-dark(#c3ccd6, #424a53); --good: #2da44e; }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 62rem; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2.4rem; }
-p.note, figcaption { color: var(--dim); } figure { margin: 1rem 0; overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; } td small { color: var(--dim); }
-pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; overflow-x: auto;
-  font-size: 12.5px; line-height: 1.4; } details { border-bottom: 1px solid var(--line); padding: .3rem 0; }
-summary { cursor: pointer; } .grid { display: flex; flex-wrap: wrap; gap: 3px; margin: .5rem 0 1rem; }
-.grid i { width: 13px; height: 13px; border-radius: 3px; background: var(--soft); border: 1px solid var(--line); }
-svg text { fill: var(--ink); font-size: 12px; } svg .dim { fill: var(--dim); }
-"""
+from codegeex.pages import document, escape
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -36,8 +18,8 @@ def page(report: Mapping[str, Any]) -> str:
     if settings["task"] == "translation":
         title += f", translation from {languages.get(settings['source']).name}"
     parts = [
-        f"<h1>{_text(title)}</h1>",
-        f'<p class="note">{_text(_conditions(settings))}</p>',
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{escape(_conditions(settings))}</p>',
         "<h2>Scores</h2>",
         _scores(report),
     ]
@@ -55,17 +37,11 @@ def page(report: Mapping[str, Any]) -> str:
     if report["repaired"]:
         parts.append("<h2>Repaired problems</h2><table><tr><th>problem</th><th>fault</th></tr>")
         parts += [
-            f"<tr><td>{_text(task)}</td><td>{_text(fault)}</td></tr>" for task, fault in report["repaired"].items()
+            f"<tr><td>{escape(task)}</td><td>{escape(fault)}</td></tr>" for task, fault in report["repaired"].items()
         ]
         parts.append("</table>")
     parts += ["<h2>Failures</h2>", _failures(report["failures"])]
-    head = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    return f"{head}<title>{_text(title)}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
+    return document(title, parts)
 
 
 def _is_score(name: str) -> bool:
@@ -96,7 +72,7 @@ def _scores(report: Mapping[str, Any]) -> str:
             low, high = one.get(f"{name} interval", (0.0, 0.0))
             value = f"{100 * one[name]:.2f} <small>{100 * low:.1f}–{100 * high:.1f}</small>" if name in one else "–"
             cells.append(f"<td>{value}</td>")
-        label = _text(languages.get(key).name)
+        label = escape(languages.get(key).name)
         rows.append(
             f"<tr><td>{label}</td><td>{one.get('problems', '–')}</td><td>{one['samples']}</td>{''.join(cells)}</tr>"
         )
@@ -124,7 +100,7 @@ def _bars(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
     parts = []
     y = 6
     for key in keys:
-        parts.append(f'<text x="0" y="{y + 11}" font-weight="600">{_text(languages.get(key).name)}</text>')
+        parts.append(f'<text x="0" y="{y + 11}" font-weight="600">{escape(languages.get(key).name)}</text>')
         for place, (model, scores) in enumerate(rows.items()):
             if key not in scores:
                 continue
@@ -132,7 +108,7 @@ def _bars(rows: Mapping[str, Mapping[str, float]], k: int) -> str:
             color = "var(--ours)" if place == 0 else "var(--other)"
             parts.append(f'<rect x="{left}" y="{y}" width="{long:.1f}" height="{bar - 2}" rx="2" fill="{color}"/>')
             parts.append(
-                f'<text x="{left - 6}" y="{y + 10}" text-anchor="end" class="dim">{_text(_short(model))}</text>'
+                f'<text x="{left - 6}" y="{y + 10}" text-anchor="end" class="dim">{escape(_short(model))}</text>'
             )
             parts.append(f'<text x="{left + long + 5:.1f}" y="{y + 10}">{scores[key]:.1f}</text>')
             y += bar
@@ -164,18 +140,18 @@ def _radar(rows: Mapping[str, Mapping[str, float]], keys: Sequence[str], k: int)
         fill = 'fill="var(--ours)" fill-opacity=".18"' if place == 0 else 'fill="none"'
         style = f'{fill} stroke="{color}" stroke-width="{2 if place == 0 else 1.2}"'
         parts.append(
-            outline([scores[key] for key in keys], style).replace("/>", f"><title>{_text(model)}</title></polygon>")
+            outline([scores[key] for key in keys], style).replace("/>", f"><title>{escape(model)}</title></polygon>")
         )
     for place, key in enumerate(keys):
         x, y = point(place, most * 1.14)
-        parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{_text(languages.get(key).name)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{escape(languages.get(key).name)}</text>')
     caption = f"Outermost ring: {most:.1f} per cent. Blue: this run; grey: published models."
     return f"<figure>{''.join(parts)}</svg><figcaption>{caption}</figcaption></figure>"
 
 
 def _budget(budget: Mapping[str, Mapping[str, float]]) -> str:
     names = list(next(iter(budget.values())))
-    rows = ["<table><tr><th>budget</th>", *(f"<th>{_text(name)}</th>" for name in names), "</tr>"]
+    rows = ["<table><tr><th>budget</th>", *(f"<th>{escape(name)}</th>" for name in names), "</tr>"]
     for label, one in budget.items():
         rows.append(f"<tr><td>{label}</td>{''.join(f'<td>{100 * one[name]:.2f}</td>' for name in names)}</tr>")
     return "".join(rows) + "</table>"
@@ -183,11 +159,11 @@ def _budget(budget: Mapping[str, Mapping[str, float]]) -> str:
 
 def _classes(classes: Mapping[str, Mapping[str, int]]) -> str:
     names = sorted({name for one in classes.values() for name in one}, key=lambda name: (name != "passed", name))
-    rows = ["<table><tr><th>language</th>", *(f"<th>{_text(name)}</th>" for name in names), "</tr>"]
+    rows = ["<table><tr><th>language</th>", *(f"<th>{escape(name)}</th>" for name in names), "</tr>"]
     for key, one in classes.items():
         total = sum(one.values())
         cells = "".join(f"<td>{one.get(name, 0) / total:.1%}</td>" if name in one else "<td></td>" for name in names)
-        rows.append(f"<tr><td>{_text(languages.get(key).name)}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{escape(languages.get(key).name)}</td>{cells}</tr>")
     return "".join(rows) + "</table>"
 
 
@@ -197,10 +173,10 @@ def _problems(report: Mapping[str, Any]) -> str:
     for task, one in report["problems"].items():
         share = one["passed"] / one["samples"]
         style = f"background: color-mix(in srgb, var(--good) {25 + 75 * share:.0f}%, var(--soft))" if share else ""
-        cell = f'<i title="{_text(task)}: {one["passed"]} of {one["samples"]}" style="{style}"></i>'
+        cell = f'<i title="{escape(task)}: {one["passed"]} of {one["samples"]}" style="{style}"></i>'
         prefixes.setdefault(task.rpartition("/")[0], []).append(cell)
     for prefix, cells in prefixes.items():
-        parts.append(f'<div>{_text(prefix)}</div><div class="grid">{"".join(cells)}</div>')
+        parts.append(f'<div>{escape(prefix)}</div><div class="grid">{"".join(cells)}</div>')
     return "".join(parts) + '<p class="note">The greener, the more of a problem’s samples pass.</p>'
 
 
@@ -209,11 +185,11 @@ def _failures(failures: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for task, samples in failures.items():
         if not samples:
             continue
-        parts.append(f"<details><summary>{_text(task)} <small>{_text(samples[0]['verdict'])}</small></summary>")
-        parts.append(f"<pre>{_text(samples[0]['prompt'])}</pre>" if samples[0]["prompt"] else "")
+        parts.append(f"<details><summary>{escape(task)} <small>{escape(samples[0]['verdict'])}</small></summary>")
+        parts.append(f"<pre>{escape(samples[0]['prompt'])}</pre>" if samples[0]["prompt"] else "")
         for sample in samples:
-            parts.append(f"<p>sample {sample['index']}: <b>{_text(sample['verdict'])}</b></p>")
-            parts.append(f"<pre>{_text(sample['completion'])}</pre>")
-            parts.append(f"<pre>{_text(sample['detail'])}</pre>" if sample["detail"] else "")
+            parts.append(f"<p>sample {sample['index']}: <b>{escape(sample['verdict'])}</b></p>")
+            parts.append(f"<pre>{escape(sample['completion'])}</pre>")
+            parts.append(f"<pre>{escape(sample['detail'])}</pre>" if sample["detail"] else "")
         parts.append("</details>")
     return "".join(parts) or '<p class="note">None.</p>'

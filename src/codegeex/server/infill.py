@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from codegeex.engine.text import Completion
 from codegeex.server import schema
 from codegeex.server.answers import Run
 from codegeex.server.completions import ERRORS
+from codegeex.server.replies import json_response
 from codegeex.server.service import Service, stop_texts
 from codegeex.server.sse import EventStream, event, until_gone
 
@@ -85,7 +85,7 @@ async def _whole(service: Service, run: Run, task: Task, silent: bool) -> Respon
     (completion,) = await run.completions()
     ending = _ending(service, run, task, completion)
     content = {"content": "" if silent else completion.text, "tokens": completion.tokens}
-    return Response(json.dumps(content | ending, ensure_ascii=False), media_type="application/json")
+    return json_response(content | ending)
 
 
 async def _chunks(service: Service, run: Run, task: Task) -> AsyncGenerator[bytes, None]:

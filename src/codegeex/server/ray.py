@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
 
-from codegeex.server.settings import Settings, read_keys
+from codegeex.server.settings import Settings, default_name, read_keys
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers; it reads this when it starts
 
@@ -35,7 +35,7 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model: Annotated[Path | None, Field(description="Model directory, in the same place on all machines.")] = None
-    model_name: Annotated[str, Field(description="What clients call it.")] = "codegeex-nano"
+    model_name: Annotated[str | None, Field(description="What clients call it; its directory's name otherwise.")] = None
     backend: Annotated[str, Field(pattern="^(auto|native|torch|numpy)$")] = "auto"
     min_replicas: Annotated[int, Field(ge=0, description="0 lets the last one go where nobody asks.")] = 1
     max_replicas: Annotated[int, Field(ge=1)] = 4
@@ -57,7 +57,7 @@ def app(arguments: Arguments) -> serve.Application:
         CodeGeeXError: settings that are not possible, or keys that cannot be read.
     """
     settings = Settings(
-        model_name=arguments.model_name,
+        model_name=default_name(arguments.model) if arguments.model_name is None else arguments.model_name,
         keys=read_keys(path=arguments.api_key_file),
         requests_per_minute=arguments.rate_limit,
         deadline=arguments.deadline,

@@ -66,7 +66,7 @@ class Reply:
         ]
         usage = _usage(sum(len(task.prompt) for task in self.tasks), 0)
         if not self.asked.stream:
-            return _json(self._object(choices) | {"usage": usage, "truncated": False})
+            return json_response(self._object(choices) | {"usage": usage, "truncated": False})
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             yield b"".join(event(self._object([choice])) for choice in choices)
@@ -82,7 +82,7 @@ class Reply:
             logprobs = self._writer().write([*self._head_tokens(index), *drawn]) if self._wanted else None
             text = self._task(index).head + completion.text
             choices.append(self._choice(index, text, completion.finish_reason, logprobs))
-        return _json(self._object(choices) | self._ending(run))
+        return json_response(self._object(choices) | self._ending(run))
 
     async def _chunks(self, run: Run) -> AsyncGenerator[bytes, None]:
         options = self.asked.stream_options
@@ -159,5 +159,6 @@ def _usage(prompt: int, completion: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def _json(content: dict[str, Any]) -> Response:
+def json_response(content: dict[str, Any]) -> Response:
+    """An answer in one piece; text beyond ASCII stays as it is."""
     return Response(json.dumps(content, ensure_ascii=False), media_type="application/json")

@@ -14,6 +14,11 @@ KEYS_VARIABLE = "CODEGEEX_API_KEYS"
 SHORTEST_KEY = 8
 
 
+def default_name(model: Path | None) -> str:
+    """What clients call a model whose name nobody has given: its directory's; None is the embedded model."""
+    return model.resolve().name if model else "codegeex-nano"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How an application behaves.

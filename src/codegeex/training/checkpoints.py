@@ -6,7 +6,8 @@ The directory stands beside the output, as `OUTPUT.run`, until the model is writ
     metrics.jsonl          every record so far
     step-00000250/         a checkpoint of PyTorch's distributed format: weights, optimisers, what the guard knows
 
-A checkpoint gets its name when it is whole, so whatever kills a run, the newest one is good. Batches are a function of
+Checkpoints are copied to memory and written while the run goes on. One gets its name when it is whole, so whatever
+kills a run, the newest one is good. Batches are a function of
 the step (`data.Mixture`), and so is what dropout draws: neither needs to be stored.
 """
 
@@ -17,11 +18,12 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import distributed, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -30,24 +32,31 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.optim import Optimizer
 
 from codegeex.config import read_json
 from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.files import atomic_directory, write_text
 from codegeex.model.transformer import CodeGeeX
+from codegeex.training import lora
 from codegeex.training.guard import Guard
 from codegeex.training.parallel import World
-from codegeex.training.recipe import Recipe
+from codegeex.training.recipe import Recipe, Schedule
 
-CHANGEABLE = ("layout", "save_every", "keep", "validate_every", "validation_windows")
+CHANGEABLE = (
+    *("layout", "save_every", "keep", "validate_every", "validation_windows"),
+    *("samples", "sample_tokens", "tracking"),
+)
 """What may differ between a recipe and the one whose run it resumes: nothing that a weight depends on, but for the
-rounding of sums that another layout takes in another order."""
+rounding of sums that another layout takes in another order. The schedule may, in steps that have not been taken."""
+
+TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
+"""Checkpoints leave out what is not learned: the run starts from it again."""
 
 
 class RunDirectory:
-    """The state of a run on disk.
+    """The state of a run on disk; a context that ends when all that was begun is written.
 
     Args:
         recipe: the run. Where its directory exists already, the run is resumed.
@@ -63,15 +72,22 @@ class RunDirectory:
     def __init__(self, recipe: Recipe, world: World):
         output = Path(recipe.output)
         self.path = output.with_name(output.name + ".run")
-        self._keep, self._world = recipe.keep, world
+        self._keep, self._lora, self._world = recipe.keep, recipe.lora, world
         content = _plain(recipe)
         if not self.path.exists() and world.main:
             with atomic_directory(self.path) as partial:
                 (partial / "recipe.json").write_text(json.dumps(content, indent=2) + "\n")
         world.agree(None)
-        self._check_same(read_json(self.path / "recipe.json"), content)
         self.newest: Path | None = world.agree(max(self.path.glob("step-*"), default=None))
-        self.records = self._records_until(int(self.newest.name[5:]) if self.newest else 0)
+        steps = int(self.newest.name[5:]) if self.newest else 0
+        self._check_same(read_json(self.path / "recipe.json"), content, steps)
+        self.records = self._records_until(steps)
+        if world.mesh is None:  # DCP warns of it, in a thread of its own
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
+        # What the writers of the processes tell each other must not come between the sums of a step.
+        self._group = distributed.new_group(backend="gloo") if world.mesh is not None else None
         if world.main:
             write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in self.records))
 
@@ -81,28 +97,54 @@ class RunDirectory:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._thread.shutdown()
+
     def save(self, step: int, model: nn.Module, optimizers: list[Optimizer], guard: Guard) -> None:
-        """Write a checkpoint of the state after `step` steps; older ones than the newest `keep` are removed.
+        """Begin a checkpoint of the state after `step` steps; older ones than the newest `keep` are removed after it.
 
         Raises:
-            WorkFailed: the file system refused. What was there before stays.
+            WorkFailed: the file system refused the one before. What was there before that stays.
         """
-        weights, moments = get_state_dict(model, optimizers)
+        self.finish()
+        weights, moments = get_state_dict(model, optimizers, options=TRAINED)
         state = {"model": weights, "optimizers": moments, "step": step, "guard": guard.state()}
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(_one_process())
-                target = self.path / f"step-{step:08d}"
-                partial = stack.enter_context(atomic_directory(target)) if self._world.main else None
-                save(state, checkpoint_id=self._world.agree(partial))
-                self._world.agree(None)  # nobody is still writing when the directory gets its name
-        except CheckpointException as error:
-            reasons = "; ".join(str(failure[0]) for failure in error.failures.values())
-            raise WorkFailed(f"cannot write a checkpoint to {self.path}: {reasons}.") from None
-        if not self._world.main:
-            return
-        for old in sorted(self.path.glob("step-*"))[: -self._keep]:
-            shutil.rmtree(old)
+        with _cannot_write(self.path), ExitStack() as stack:
+            target = self.path / f"step-{step:08d}"
+            partial = stack.enter_context(atomic_directory(target)) if self._world.main else None
+            written: Any = async_save(state, checkpoint_id=self._world.agree(partial), process_group=self._group)
+            self._writing = self._thread.submit(self._publish, written, stack.pop_all())
+
+    def finish(self) -> None:
+        """Wait until the checkpoint that was begun last is written.
+
+        Raises:
+            WorkFailed: the file system refused.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            with _cannot_write(self.path):
+                writing.result()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the checkpoint that was begun last is known to have failed."""
+        return self._writing is not None and self._writing.done() and self._writing.exception() is not None
+
+    def _publish(self, written: Future[Any], stack: ExitStack) -> None:
+        """Name a checkpoint once all processes have written their parts of it."""
+        with stack:
+            written.result()
+        if self._world.main:
+            for old in sorted(self.path.glob("step-*"))[: -self._keep]:
+                shutil.rmtree(old)
 
     def load(self, model: nn.Module, optimizers: list[Optimizer], guard: Guard) -> int:
         """Take the state of the newest checkpoint over; returns how many steps it has behind it, 0 without one.
@@ -112,30 +154,37 @@ class RunDirectory:
         """
         if self.newest is None:
             return 0
-        weights, moments = get_state_dict(model, optimizers)
+        weights, moments = get_state_dict(model, optimizers, options=TRAINED)
         state: dict[str, Any] = {"model": weights, "optimizers": moments, "step": 0, "guard": guard.state()}
         try:
-            with _one_process():
-                load(state, checkpoint_id=self.newest)
+            load(state, checkpoint_id=self.newest)
         except (CheckpointException, OSError, RuntimeError, ValueError) as error:
             raise CodeGeeXError(
                 f"the checkpoint {self.newest} is damaged ({str(error).splitlines()[0]}); remove it to go on from the "
                 "one before."
             ) from None
-        set_state_dict(model, optimizers, model_state_dict=state["model"], optim_state_dict=state["optimizers"])
+        set_state_dict(
+            model,
+            optimizers,
+            model_state_dict=state["model"],
+            optim_state_dict=state["optimizers"],
+            options=TRAINED,
+        )
         guard.restore(state["guard"])
         step: int = state["step"]
         return step
 
     def whole_model(self, model: CodeGeeX) -> CodeGeeX:
         """The model in one piece, in the main process; in the others, without weights."""
-        if self._world.mesh is None:
-            return model
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights = get_model_state_dict(model, options=options)
-        whole = CodeGeeX(model.config)
-        if self._world.main:
-            whole.load_state_dict(weights)
+        whole = model
+        if self._world.mesh is not None:
+            weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+            whole = CodeGeeX(model.config)
+            if self._lora.rank:
+                lora.adapt(whole, self._lora)
+            if self._world.main:
+                whole.load_state_dict(weights)
+        lora.merge(whole)
         return whole
 
     def remove(self) -> None:
@@ -156,12 +205,17 @@ class RunDirectory:
                 records.append(record)
         return records
 
-    def _check_same(self, before: Any, now: dict[str, Any]) -> None:
-        differing = [
-            key
-            for key in now
-            if key not in CHANGEABLE and (not isinstance(before, dict) or before.get(key) != now[key])
-        ]
+    def _check_same(self, before: Any, now: dict[str, Any], steps: int) -> None:
+        known = before if isinstance(before, dict) else {}
+        differing = [key for key in now if key not in CHANGEABLE and known.get(key) != now[key]]
+        if "schedule" in differing and "schedule" in known:
+            rates = (
+                [Schedule(**one).factor(step) for step in range(steps)] for one in (known["schedule"], now["schedule"])
+            )
+            if next(rates) == next(rates):
+                differing.remove("schedule")
+                if self._world.main:
+                    write_text(self.path / "recipe.json", json.dumps(now, indent=2) + "\n")
         if differing:
             raise CodeGeeXError(
                 f"{self.path} holds an unfinished run with another {' and '.join(differing)}; "
@@ -176,8 +230,10 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
 
 
 @contextmanager
-def _one_process() -> Iterator[None]:
-    """Without the warning that there is only one process."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+def _cannot_write(path: Path) -> Iterator[None]:
+    """Failures of DCP, which gathers those of all processes, as one line."""
+    try:
         yield
+    except CheckpointException as error:
+        reasons = "; ".join(sorted({str(failure[0]) for failure in error.failures.values()}))
+        raise WorkFailed(f"cannot write a checkpoint to {path}: {reasons}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codegeex.shards import Shards
+from codegeex.shards import Windows
 from codegeex.training.recipe import Recipe
 
 
@@ -22,7 +23,8 @@ class Batch:
         labels: [B, T] the token that follows each place.
         position_ids: [B, T] restarting at 0 after every end-of-text (the original's `eod_reset`).
         mask: [B, 1, T, T] True where attention is allowed: causal, within one document.
-        weights: [B, T] 0 where the input is end-of-text (what follows is another document), else 1.
+        weights: [B, T] 0 where the input is end-of-text (what follows is another document) or what follows is not to be
+            foretold, else 1.
     """
 
     input_ids: Tensor
@@ -42,8 +44,9 @@ class Batch:
 
 
 def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:
-    """A batch from `windows` [B, T + 1]."""
-    ids = torch.from_numpy(windows)
+    """A batch from `windows` [B, T + 1], see `codegeex.shards.Windows`."""
+    ids = torch.from_numpy(np.maximum(windows, ~windows))
+    learned = torch.from_numpy(windows[:, 1:] >= 0)
     inputs, labels = ids[:, :-1], ids[:, 1:]
     ended = inputs == end_of_text
     # The end-of-text token belongs to the document that it ends.
@@ -52,13 +55,13 @@ def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:
     starts = torch.where(torch.diff(document, prepend=document[:, :1]) > 0, places, 0).cummax(1).values
     causal = torch.ones(inputs.shape[1], inputs.shape[1], dtype=torch.bool).tril()
     mask = (document[:, :, None] == document[:, None, :]) & causal
-    return Batch(inputs, labels, places - starts, mask.unsqueeze(1), (~ended).float())
+    return Batch(inputs, labels, places - starts, mask.unsqueeze(1), (learned & ~ended).float())
 
 
 class Mixture:
     """The training windows of a recipe by step: the same for a given seed, whatever was read before."""
 
-    def __init__(self, recipe: Recipe, streams: list[Shards]):
+    def __init__(self, recipe: Recipe, streams: Sequence[Windows]):
         weights = np.array([stream.weight for stream in recipe.data.streams])
         self.streams, self.batch_size, self.seed = streams, recipe.batch_size, recipe.seed
         # Which stream each window comes from, and how many it has given before.

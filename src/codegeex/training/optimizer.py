@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from codegeex.training import lora
 from codegeex.training.recipe import Optimizer as Settings
 
 BETAS = 0.9, 0.95
@@ -23,20 +24,26 @@ EPSILON = 1e-8
 
 
 def make_optimizers(model: nn.Module, settings: Settings) -> list[Optimizer]:
-    """The optimisers of a model; each group remembers its peak rate as `peak_lr` and its decay as `decay`."""
+    """The optimisers of what a model is to learn.
+
+    Each group remembers its peak rate as `peak_lr` and its decay as `decay`.
+    """
     matrices, embeddings, vectors = [], [], []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.ndim < 2:
             vectors.append(parameter)
-        elif "embeddings" in name or not settings.muon_lr:
+        elif "embeddings" in name or lora.MARK in name or not settings.muon_lr:
             embeddings.append(parameter)
         else:
             matrices.append(parameter)
     optimizers: list[Optimizer] = [
         torch.optim.AdamW(
             [
-                {"params": embeddings, "weight_decay": settings.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
+                {"params": parameters, "weight_decay": decay}
+                for parameters, decay in ((embeddings, settings.weight_decay), (vectors, 0.0))
+                if parameters
             ],
             lr=settings.adam_lr,
             betas=BETAS,

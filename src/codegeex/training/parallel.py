@@ -20,10 +20,9 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
-from codegeex.errors import CodeGeeXError
 from codegeex.model.parallel import parallelize
 from codegeex.model.transformer import CodeGeeX
-from codegeex.training.recipe import Recipe
+from codegeex.training.recipe import Recipe, grid
 from codegeex.training.weights import derived_seed
 
 
@@ -46,23 +45,17 @@ class World:
         Raises:
             CodeGeeXError: the processes do not fit the recipe's layout, or the batch cannot be shared out evenly.
         """
-        size, tensor = int(os.environ.get("WORLD_SIZE", "1")), recipe.layout.tensor
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        shape = grid(recipe, size)
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         device = accelerator or torch.device("cpu")
-        if size % tensor:
-            raise CodeGeeXError(
-                f"layout.tensor={tensor} does not divide {size} processes; start the run with "
-                f"torchrun --nproc-per-node {tensor} -m codegeex train RECIPE."
-            )
-        if recipe.batch_size % (size // tensor):
-            raise CodeGeeXError(f"batch_size {recipe.batch_size} cannot be shared evenly among {size // tensor}.")
         if size == 1:
             return cls(device)
         if accelerator is not None:
             torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
         if not distributed.is_initialized():
             distributed.init_process_group()
-        return cls(device, init_device_mesh(device.type, (size // tensor, tensor), mesh_dim_names=("data", "tensor")))
+        return cls(device, init_device_mesh(device.type, shape, mesh_dim_names=("data", "tensor")))
 
     @property
     def main(self) -> bool:
@@ -78,16 +71,19 @@ class World:
         """Parts of a batch."""
         return 1 if self.mesh is None else self.mesh["data"].size()
 
+    @property
+    def data_rank(self) -> int:
+        """Which part of a batch is this process's."""
+        return 0 if self.mesh is None else self.mesh["data"].get_local_rank()
+
     def part(self, batch_size: int) -> slice:
         """The windows of a batch that are this process's."""
         count = batch_size // self.data_size
-        first = 0 if self.mesh is None else self.mesh["data"].get_local_rank() * count
-        return slice(first, first + count)
+        return slice(self.data_rank * count, (self.data_rank + 1) * count)
 
     def seed(self, seed: int, step: int) -> None:
         """Let what dropout draws depend on the run's seed, the step and the part of the batch, and on nothing else."""
-        part = 0 if self.mesh is None else self.mesh["data"].get_local_rank()
-        torch.manual_seed(derived_seed(seed, step, part))
+        torch.manual_seed(derived_seed(seed, step, self.data_rank))
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of a number over all parts of the batch."""
@@ -116,7 +112,7 @@ class World:
         if self.mesh is None:
             return
         if self.mesh["tensor"].size() > 1:
-            parallelize(model, self.mesh["tensor"])
+            parallelize(model, self.mesh["tensor"], tables=True)
         for layer in (*model.layers, model.top_query_layer):
             fully_shard(layer, mesh=self.mesh["data"], reshard_after_forward=reshard)
         fully_shard(model, mesh=self.mesh["data"], reshard_after_forward=False)  # the loss needs the embeddings

@@ -1,8 +1,8 @@
 """What a run would take: memory on each device, bytes moved, time. Arithmetic alone, nothing is started.
 
-The formulas are those of `training.parallel` and `model`: linear maps are shared out over the tensor processes, all
-weights over the data processes, float32 weights and gradients, matrices in the recipe's precision. The tests compare
-them with a model that PyTorch has really shared out, and with what its layers really keep.
+The formulas are those of `training.parallel` and `model`: linear maps, vocabulary and queries are shared out over the
+tensor processes, all weights over the data processes, float32 weights and gradients, matrices in the recipe's
+precision. The tests compare them with a model that PyTorch has really shared out, and with what its layers really keep.
 
 Symbols: h hidden size, f inner width, L layers with the top query layer, T tokens of a window, V vocabulary rows,
 b windows that a device computes at a time, t tensor and d data processes, e bytes of the precision.
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from codegeex.config import ModelConfig
-from codegeex.errors import CodeGeeXError
-from codegeex.training.recipe import Recipe
+from codegeex.training.recipe import Recipe, grid
 
 FLOAT32 = 4
 CHUNK = 1024
@@ -118,15 +117,7 @@ def plan(recipe: Recipe, hardware: Hardware) -> Plan:
     Raises:
         CodeGeeXError: the devices cannot be laid out as the recipe says, or the batch not shared out evenly.
     """
-    tensor = recipe.layout.tensor
-    data, left = divmod(hardware.devices, tensor)
-    if left or not data:
-        raise CodeGeeXError(f"layout.tensor={tensor} does not divide {hardware.devices} devices.")
-    if recipe.batch_size % data:
-        raise CodeGeeXError(f"batch_size {recipe.batch_size} cannot be shared evenly among {data}.")
-    for what, size in (("heads", recipe.model.num_attention_heads), ("inner width", recipe.model.ffn_hidden_size)):
-        if size % tensor:
-            raise CodeGeeXError(f"the model's {what}, {size}, cannot be shared evenly among {tensor} devices.")
+    data, _ = grid(recipe, hardware.devices)
     windows = min(recipe.layout.micro_batch or recipe.batch_size, recipe.batch_size // data)
     rounds = -(-recipe.batch_size // data // windows)
     needed = flops(recipe.model, recipe.data.sequence_length) * recipe.batch_size
@@ -175,8 +166,9 @@ def device_shapes(model: ModelConfig, tensor: int) -> list[Shape]:
         Shape(h // tensor, 1, 3 * layers),  # biases of the maps that are split by outputs
         Shape(f // tensor, 1, layers),
         Shape(h, 1, 6 * layers + 2),  # the other biases, layer norms
-        Shape(model.vocab_size, h, 1),
-        Shape(model.max_position_embeddings, h, 2),
+        Shape(model.vocab_size // tensor, h, 1),
+        Shape(model.max_position_embeddings // tensor, h, 1),  # queries
+        Shape(model.max_position_embeddings, h, 1),
     ]
 
 
@@ -198,11 +190,17 @@ def _weights(recipe: Recipe, data: int) -> dict[str, float]:
     # Gradients of a layer are whole until the processes have added them up; those of the tables until the end.
     passing = 2 * layer + rest if data > 1 else 0
     muon = sum(shape.size(data) for shape in shapes if shape.matrix) if recipe.optimizer.muon_lr else 0
+    learned = held
+    if recipe.lora.rank:
+        h, f = recipe.model.hidden_size, recipe.model.ffn_hidden_size
+        added = (recipe.model.num_layers + 1) * recipe.lora.rank * (8 * h + 2 * (h + f))
+        learned, muon = -(-added // data), 0
+        held, gathered, passing = held + learned, gathered + added, 2 * layer
     return {
         "weights": float(FLOAT32 * held),
         "gathered weights": float(FLOAT32 * gathered),
-        "gradients": float(FLOAT32 * (held + passing)),
-        "optimizer": float(FLOAT32 * (2 * (held - muon) + muon)),
+        "gradients": float(FLOAT32 * (learned + passing)),
+        "optimizer": float(FLOAT32 * (2 * (learned - muon) + muon)),
     }
 
 
@@ -215,7 +213,7 @@ def _activations(recipe: Recipe, windows: int) -> float:
     working = _backward_bytes(recipe) + (layer_bytes(recipe) if recipe.layout.recompute else 0.0)
     mask = recipe.data.sequence_length * (1 + size)  # as it came, and in the precision
     ends = model.hidden_size * (4 * FLOAT32 + 2 * size)  # embeddings, final layer norm, the loss's input and gradient
-    logits = min(CHUNK, tokens) * model.vocab_size * (2 * FLOAT32 + size)
+    logits = min(CHUNK, tokens) * model.vocab_size // recipe.layout.tensor * (2 * FLOAT32 + size)
     return tokens * (kept + working + mask + ends) + logits + _casts(recipe)
 
 
@@ -255,13 +253,14 @@ def _moved(recipe: Recipe, data: int, windows: int, rounds: int) -> dict[str, fl
     gathers = 2 if recipe.layout.reshard else 1
     weights = FLOAT32 * share * rounds * (gathers * matrices + rest)
     gradients = FLOAT32 * share * rounds * (matrices + rest)
-    # Two sums in each layer forward, two backward, and those of the forward again; a ring sends each byte twice.
-    sums = (2 + 2 + (2 if recipe.layout.recompute else 0)) * (model.num_layers + 1)
-    activation = _bytes(recipe) * model.hidden_size * windows * recipe.data.sequence_length
+    # Two sums in each layer forward, two backward, and those of the forward again; two float32 ones of embeddings, one
+    # of the loss's gradient. A ring sends each byte twice.
+    sums = (2 + 2 + (2 if recipe.layout.recompute else 0)) * (model.num_layers + 1) + 1
+    activation = (_bytes(recipe) * sums + 2 * FLOAT32) * model.hidden_size * windows * recipe.data.sequence_length
     return {
         "weights": weights,
         "gradients": gradients,
-        "activations": 2 * (tensor - 1) / tensor * sums * activation * rounds,
+        "activations": 2 * (tensor - 1) / tensor * activation * rounds,
     }
 
 

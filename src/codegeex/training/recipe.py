@@ -19,10 +19,15 @@ from codegeex.errors import CodeGeeXError
 
 @dataclass(frozen=True)
 class Stream:
-    """One shard directory and its share of the windows of a batch."""
+    """Where windows come from, either `shards` or `examples`, and their share of a batch."""
 
-    shards: str
+    shards: str = ""
+    """Shard directory."""
+    examples: str = ""
+    """JSONL file of prompts and solutions, see `training.examples`."""
     weight: float = 1.0
+    stride: int = 200
+    """Tokens between the windows that an example too long for one is cut into (the original's: 200)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Data:
     streams: list[Stream] = field(default_factory=list)
     """Training streams, mixed by weight."""
     validation: str = ""
-    """Directory with one shard directory a language; empty for no validation."""
+    """Directory with one shard directory, or `.jsonl` file of examples, a language; empty for no validation."""
     sequence_length: int = 512
     """Tokens in a window."""
 
@@ -53,6 +58,17 @@ class Optimizer:
     """Largest global gradient norm (paper: 1.0)."""
     bias_correction: bool = True
     """Whether Adam makes up for moments that begin at zero (paper: false)."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adaptation (arXiv 2106.09685): the model stays as it is, a product of two thin matrices is learned for
+    each linear map, and added to it in the end."""
+
+    rank: int = 0
+    """Inner width of the product; 0 trains the whole model."""
+    alpha: float = 16.0
+    """The product counts alpha / rank times."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,8 @@ class Layout:
     nobody knows."""
     recompute: bool = False
     """Whether activations are computed again in the backward pass rather than kept (paper: true)."""
+    compile: bool = False
+    """Whether each layer is compiled (torch.compile): a minute at the start, faster steps on most accelerators."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,7 @@ class Recipe:
     start: str = ""
     """Model directory whose weights the run starts from; empty for fresh ones."""
     data: Data = field(default_factory=Data)
+    lora: Lora = field(default_factory=Lora)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     guard: Guard = field(default_factory=Guard)
@@ -137,6 +156,31 @@ class Recipe:
     validate_every: int = 200
     validation_windows: int = 32
     """Windows a language in each validation."""
+    samples: list[str] = field(default_factory=list)
+    """Prompts that the model continues at every validation, to be read beside the losses."""
+    sample_tokens: int = 64
+    """Tokens of a continuation."""
+    tracking: typing.Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    """Where the records go besides `metrics.jsonl`; TensorBoard's files to OUTPUT.tensorboard."""
+
+
+def grid(recipe: Recipe, processes: int) -> tuple[int, int]:
+    """How processes share a run: (that share the batch, that share every layer).
+
+    Raises:
+        CodeGeeXError: the layout, the batch or the model cannot be shared out evenly.
+    """
+    tensor = recipe.layout.tensor
+    data, left = divmod(processes, tensor)
+    if left or not data:
+        raise CodeGeeXError(
+            f"layout.tensor={tensor} does not divide {processes} processes; such a run is started with "
+            f"torchrun --nproc-per-node {tensor} -m codegeex train RECIPE."
+        )
+    if recipe.batch_size % data:
+        raise CodeGeeXError(f"batch_size {recipe.batch_size} cannot be shared evenly among {data}.")
+    recipe.model.check_divisible(tensor)
+    return data, tensor
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -231,6 +275,7 @@ def _check(recipe: Recipe, source: str) -> None:
         "layout.tensor": recipe.layout.tensor,
         "save_every": recipe.save_every,
         "keep": recipe.keep,
+        "sample_tokens": recipe.sample_tokens,
         "validate_every": recipe.validate_every,
         "validation_windows": recipe.validation_windows,
     }
@@ -254,6 +299,14 @@ def _check(recipe: Recipe, source: str) -> None:
         raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above, schedule.decay and .floor from 0 to 1.")
     if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
+    if any(bool(stream.shards) == bool(stream.examples) or stream.stride < 1 for stream in recipe.data.streams):
+        raise CodeGeeXError(f"{source}: every stream needs either shards or examples, and a stride of at least 1.")
+    if recipe.lora.rank < 0 or not 0 < recipe.lora.alpha < float("inf"):
+        raise CodeGeeXError(f"{source}: lora.rank must be 0 (none) or above, lora.alpha above 0.")
+    if recipe.lora.rank and (not recipe.start or recipe.layout.tensor > 1):
+        raise CodeGeeXError(
+            f"{source}: lora needs a model to start from, and layout.tensor=1; let more share the batch."
+        )
     longest = recipe.model.max_position_embeddings
     if recipe.data.sequence_length > longest:
         raise CodeGeeXError(f"{source}: data.sequence_length exceeds the model's {longest} positions.")

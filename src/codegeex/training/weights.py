@@ -21,36 +21,43 @@ from codegeex.checkpoint import NativeSource
 from codegeex.errors import CodeGeeXError
 from codegeex.model.loader import read_float32
 from codegeex.model.transformer import CodeGeeX, initial_weight
+from codegeex.tokenizer import Tokenizer
+from codegeex.training import lora
 from codegeex.training.recipe import Recipe
 
-Values = Callable[[str], Tensor]
-"""The whole float32 tensor of a parameter's name."""
+Values = Callable[[str, torch.Size], Tensor]
+"""The whole float32 tensor of a parameter's name and shape."""
 
 
-def starting_values(recipe: Recipe) -> Values:
+def starting_values(recipe: Recipe, vocabulary: Tokenizer) -> Values:
     """The weights that a recipe starts from: fresh ones, or those of a model directory.
+
+    Args:
+        vocabulary: of the data.
 
     Raises:
         CodeGeeXError: the directory holds no model, or one with another tokenizer than the data.
     """
     if not recipe.start:
-        return fresh_values(recipe)
+        return lambda name, shape: _fresh(recipe, name, shape)
     source = NativeSource(recipe.start)
-    if tokenizer.load(recipe.start).fingerprint != tokenizer.load(recipe.data.tokenizer).fingerprint:
+    if tokenizer.load(recipe.start).fingerprint != vocabulary.fingerprint:
         raise CodeGeeXError(f"{recipe.start} has another tokenizer than {recipe.data.tokenizer}.")
-    return lambda name: torch.from_numpy(read_float32(source, name))
 
-
-def fresh_values(recipe: Recipe) -> Values:
-    """Random weights (paper: N(0, 0.02), see `CodeGeeX.initialize`) that the seed determines."""
-    with torch.device("meta"):
-        shapes = {name: parameter.shape for name, parameter in CodeGeeX(recipe.model).named_parameters()}
-
-    def value(name: str) -> Tensor:
-        generator = torch.Generator().manual_seed(derived_seed(recipe.seed, zlib.crc32(name.encode())))
-        return initial_weight(name, shapes[name], recipe.model, generator=generator)
+    def value(name: str, shape: torch.Size) -> Tensor:
+        if lora.MARK in name:
+            return _fresh(recipe, name, shape)
+        return torch.from_numpy(read_float32(source, name.replace(lora.WEIGHT, ".weight")))
 
     return value
+
+
+def _fresh(recipe: Recipe, name: str, shape: torch.Size) -> Tensor:
+    """Random values (paper: N(0, 0.02), see `CodeGeeX.initialize`) that the seed determines."""
+    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, zlib.crc32(name.encode())))
+    if lora.MARK in name:
+        return lora.initial_adapter(name, shape, generator)
+    return initial_weight(name, shape, recipe.model, generator=generator)
 
 
 def derived_seed(*parts: int) -> int:
@@ -58,17 +65,12 @@ def derived_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def materialize(model: CodeGeeX, device: torch.device, value: Values) -> None:
-    """Give a model without storage its weights, in place; of each tensor a process keeps its part.
-
-    Args:
-        model: on the meta device, shared out already.
-        device: where its weights go.
-    """
-    model.to_empty(device=device)
+def fill(model: CodeGeeX, value: Values) -> None:
+    """Give a model that has storage, and is shared out already, its weights, in place; each process keeps its part."""
     options = StateDictOptions(full_state_dict=True, strict=False)
     for name, parameter in model.named_parameters():
+        whole = value(name, parameter.shape).to(parameter.device)
         if isinstance(parameter, DTensor):
-            set_model_state_dict(model, {name: value(name).to(device)}, options=options)
+            set_model_state_dict(model, {name: whole}, options=options)
         else:
-            parameter.data.copy_(value(name))
+            parameter.data.copy_(whole)

@@ -1,0 +1,114 @@
+"""What a model is worth while it trains: its loss on held-out text of every language, and what it writes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from codegeex.errors import CodeGeeXError
+from codegeex.model.parallel import whole_logits
+from codegeex.model.transformer import CodeGeeX
+from codegeex.shards import Shards, Windows
+from codegeex.tokenizer import Tokenizer
+from codegeex.training.data import make_batch
+from codegeex.training.examples import Examples
+from codegeex.training.recipe import Recipe
+from codegeex.training.step import batch_loss, precision
+
+
+def open_windows(path: str | Path, recipe: Recipe, vocabulary: Tokenizer, stride: int = 200) -> Windows:
+    """The windows of a shard directory or of a file of examples.
+
+    Raises:
+        CodeGeeXError: it cannot be read, or was made with another tokenizer.
+    """
+    if Path(path).suffix == ".jsonl":
+        return Examples(path, vocabulary, recipe.data.sequence_length, stride)
+    shards = Shards(path, recipe.data.sequence_length)
+    if shards.meta["tokenizer"] != vocabulary.fingerprint:
+        raise CodeGeeXError(f"{path} was made with another tokenizer than {recipe.data.tokenizer}.")
+    return shards
+
+
+class Validation:
+    """The held-out text of a recipe.
+
+    Raises:
+        CodeGeeXError: it is not there.
+    """
+
+    def __init__(self, recipe: Recipe, vocabulary: Tokenizer):
+        self._recipe, self._vocabulary = recipe, vocabulary
+        self.sets: dict[str, Windows] = {}
+        if recipe.data.validation:
+            root = Path(recipe.data.validation)
+            if not root.is_dir():
+                raise CodeGeeXError(f"no validation data at {root}.")
+            paths = [path for path in sorted(root.iterdir()) if path.is_dir() or path.suffix == ".jsonl"]
+            self.sets = {path.stem: open_windows(path, recipe, vocabulary) for path in paths}
+        self._lengths = torch.tensor([len(vocabulary.decode_bytes([token])) for token in range(len(vocabulary))])
+        self._prompts = [vocabulary.encode(prompt) for prompt in recipe.samples]
+
+    @torch.no_grad()
+    def measure(self, model: CodeGeeX) -> dict[str, Any]:
+        """How well the first `validation_windows` windows of each language are foretold, and what follows the prompts.
+
+        Returns:
+            "validation": nats per token; "bits_per_byte": which models of other vocabularies can be compared by;
+            "samples": prompt and text of each prompt of the recipe, if it has any.
+        """
+        model.eval()
+        losses, bits = {}, {}
+        for language, windows in self.sets.items():
+            losses[language], bits[language] = self._loss(model, windows)
+        record: dict[str, Any] = {"validation": losses, "bits_per_byte": bits}
+        if self._prompts:
+            record["samples"] = self._continue(model)
+        model.train()
+        return record
+
+    def _loss(self, model: CodeGeeX, windows: Windows) -> tuple[float, float]:
+        """Nats per token and bits per byte."""
+        recipe = self._recipe
+        count = min(recipe.validation_windows, len(windows))
+        nats = tokens = size = 0.0
+        for first in range(0, count, recipe.batch_size):
+            part = [windows.window(index) for index in range(first, min(first + recipe.batch_size, count))]
+            batch = make_batch(np.stack(part), self._vocabulary.end_of_text)
+            weight = batch.weights.sum().item()
+            size += float((self._lengths[batch.labels] * batch.weights).sum())
+            tokens += weight
+            nats += weight * batch_loss(model, batch.to(model.word_embeddings.weight.device), recipe).item()
+        return round(nats / tokens, 4), round(nats / math.log(2) / size, 4)
+
+    def _continue(self, model: CodeGeeX) -> list[dict[str, str]]:
+        """The likeliest continuation of each prompt.
+
+        Without a cache: every process of a sharded model computes every token again, which takes as long as a few
+        steps, and needs nothing that training has not. Texts of different lengths stand in one batch, as no place
+        sees what comes after it.
+        """
+        recipe, end = self._recipe, self._vocabulary.end_of_text
+        room = min(recipe.sample_tokens, model.config.max_position_embeddings - 1)
+        prompts = [prompt[-(model.config.max_position_embeddings - room) :] or [end] for prompt in self._prompts]
+        device = model.word_embeddings.weight.device
+        ids = torch.full((len(prompts), max(map(len, prompts)) + room), end, device=device)
+        for row, prompt in zip(ids, prompts, strict=True):
+            row[: len(prompt)] = torch.tensor(prompt)
+        rows = torch.arange(len(prompts), device=device)
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        for place in range(room):
+            with precision(recipe, device):
+                hidden = model.hidden(ids)[rows, lengths + place - 1]
+                logits = whole_logits(model, hidden)[:, : len(self._vocabulary)]
+            ids[rows, lengths + place] = logits.argmax(-1)
+        samples = []
+        for text, row, prompt in zip(recipe.samples, ids.tolist(), prompts, strict=True):
+            answer = row[len(prompt) : len(prompt) + room]
+            answer = answer[: answer.index(end)] if end in answer else answer
+            samples.append({"prompt": text, "text": self._vocabulary.decode(answer)})
+        return samples
