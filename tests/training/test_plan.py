@@ -16,6 +16,7 @@ from codegeex.training import plan as plans
 from codegeex.training import recipe as recipes
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+EMBEDDED = RECIPES.parent / "src/codegeex/assets/nano"
 PAPER = RECIPES / "codegeex-13b.yaml"
 ASCEND = plans.Hardware(devices=1536, memory=32e9, peak=256e12, efficiency=0.165)
 
@@ -24,7 +25,10 @@ ASCEND = plans.Hardware(devices=1536, memory=32e9, peak=256e12, efficiency=0.165
 def test_every_recipe_can_be_planned(path):
     if path.stem.endswith("-sources"):
         pytest.skip("a list of packages, not a run")
-    result = plans.plan(recipes.load(path), plans.Hardware(devices=1536 if path == PAPER else 8, memory=80e9))
+    overrides = [f"start={EMBEDDED}"] if path.stem == "finetune" else []
+    result = plans.plan(
+        recipes.load(path, overrides), plans.Hardware(devices=1536 if path == PAPER else 8, memory=80e9)
+    )
     assert result.fits
 
 
@@ -111,7 +115,7 @@ def test_a_small_model_takes_the_memory_that_was_planned(changes):
     """Steps of a real model in a process of its own, whose size before them is taken off."""
     script = Path(__file__).with_name("measure_memory.py")
     overrides = ["model={hidden_size: 512, num_layers: 7, num_attention_heads: 8, vocab_size: 8192}", *changes]
-    overrides += ["data.sequence_length=512", "batch_size=16", "layout.micro_batch=16"]
+    overrides += ["data.sequence_length=512", "batch_size=8", "layout.micro_batch=8"]
     done = subprocess.run(
         [sys.executable, script, RECIPES / "base.yaml", *overrides], capture_output=True, text=True, timeout=110
     )
@@ -198,3 +202,22 @@ def test_bad_input(options, words):
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_adapters_take_little_memory():
+    """Of a model with everything to learn there are weights, gradients and two moments; of adapters hardly any."""
+    recipe = recipes.load(RECIPES / "2.6b.yaml")
+    hardware = plans.Hardware(devices=8, memory=80e9)
+    whole = plans.plan(recipe, hardware).memory
+    adapted = plans.plan(replace(recipe, lora=recipes.Lora(rank=16), layout=replace(recipe.layout, tensor=1)), hardware)
+    h, f, layers = 2560, 10240, 33
+    added = layers * 16 * (4 * (h + h) + 2 * (h + f))
+    assert adapted.memory["optimizer"] == 2 * 4 * -(-added // 8)
+    assert adapted.memory["optimizer"] < 0.02 * whole["optimizer"]
+    assert adapted.memory["gradients"] < whole["gradients"]
+
+
+def test_the_loss_has_the_chunks_that_were_planned():
+    from codegeex.model import loss
+
+    assert plans.CHUNK == loss.CHUNK

@@ -145,6 +145,11 @@ def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, o
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize("text", ["3e-4", "3E-04", "0.3e-3", "3.e-4", "0.0003"])
+def test_numbers_are_written_as_people_write_them(dataset, tmp_path, write_recipe, text):
+    assert recipes.load(write_recipe(dataset, tmp_path), [f"optimizer.adam_lr={text}"]).optimizer.adam_lr == 3e-4
+
+
 def test_shards_of_another_tokenizer_are_refused(dataset, tmp_path, write_recipe):
     tokenizer.train(["something else"], 280).save(tmp_path)
     with pytest.raises(CodeGeeXError, match="another tokenizer"):
@@ -160,4 +165,5 @@ def test_an_existing_output_is_refused(dataset, tmp_path, write_recipe):
 def test_shipped_recipes_are_valid():
     for path in sorted((ROOT / "recipes").glob("*.yaml")):
         if "sources" not in path.name:
-            assert recipes.load(path).output
+            overrides = [f"start={ROOT / 'src/codegeex/assets/nano'}"] if path.stem == "finetune" else []
+            assert recipes.load(path, overrides).output

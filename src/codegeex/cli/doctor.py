@@ -6,17 +6,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import time
 from typing import Annotated, Any
 
 import typer
 
-_EXTRAS = {
-    "train": ("torch", "pyyaml", "matplotlib"),
-    "hf": ("torch", "transformers"),
-    "serve": ("fastapi", "fastapi-offline", "uvicorn", "httptools"),
-    "ray": ("ray",),
-}
+NOT_FOR_USERS = ("all", "dev")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
@@ -41,7 +37,7 @@ def examine() -> dict[str, Any]:
         "codegeex": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB memory",
-        "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
+        "extras": {extra: {name: _version(name) for name in names} for extra, names in _extras().items()},
         "accelerator": _accelerator(),
         "toolchains": {language.key: missing(language.key) is None for language in languages.EXECUTABLE},
         "isolation": isolation_problem() or "ok",
@@ -70,6 +66,17 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("isolation", report["isolation"]))
     rows.append(("embedded model", state))
     return rows
+
+
+def _extras() -> dict[str, list[str]]:
+    """The packages of every extra, as the installed project declares them."""
+    found: dict[str, list[str]] = {}
+    for requirement in importlib.metadata.requires("codegeex") or []:
+        # As in: uvloop>=0.21; platform_system != 'Windows' and extra == 'serve'
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if name and extra and extra[1] not in NOT_FOR_USERS:
+            found.setdefault(extra[1], []).append(name[0])
+    return found
 
 
 def _version(distribution: str) -> str | None:

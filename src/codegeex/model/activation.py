@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def fast_gelu(x: Tensor) -> Tensor:
-    """FastGELU(x) = x · sigmoid(1.702 x), the activation of the Ascend operator the model was trained with."""
-    return x * torch.sigmoid(1.702 * x)
+    """FastGELU(x) = x · sigmoid(1.702 x), the activation of the Ascend operator the model was trained with.
+
+    As SiLU(1.702 x) / 1.702 it keeps one tensor less for the backward pass, which is half as long.
+    """
+    return F.silu(1.702 * x) / 1.702

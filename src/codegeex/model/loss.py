@@ -57,9 +57,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         rows = embeddings.shape[0]
         places = labels if group is None else labels - rows * distributed.get_rank(group)
         here = (places >= 0) & (places < rows)  # the labels whose rows this process has
-        needs_gradient = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        hidden_grad = torch.empty_like(hidden) if needs_gradient else None
-        embeddings_grad = torch.zeros_like(embeddings) if needs_gradient else None
+        hidden_grad = torch.empty_like(hidden) if any(ctx.needs_input_grad) else None
+        embeddings_grad: Tensor | None = None
         loss = hidden.new_zeros((), dtype=torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             for start in range(0, hidden.shape[0], CHUNK):
@@ -67,24 +66,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 log_probs = _log_softmax(F.linear(hidden[part], projection).float(), group)  # [n, V]
                 label, found = places[part, None].clamp(0, rows - 1), here[part, None].float()
                 loss -= (log_probs.gather(1, label) * found).squeeze(1).dot(weights[part]) / total
-                if hidden_grad is None or embeddings_grad is None:
+                if hidden_grad is None:
                     continue
                 grad = log_probs.exp_().scatter_add_(1, label, -found)
                 grad = grad.mul_(weights[part, None]).to(hidden.dtype)
                 hidden_grad[part] = grad @ projection
-                embeddings_grad += grad.T @ hidden[part]
+                product = grad.T @ hidden[part]
+                embeddings_grad = (
+                    product.to(embeddings.dtype) if embeddings_grad is None else embeddings_grad.add_(product)
+                )
         if group is not None:
             distributed.all_reduce(loss, group=group)
             if hidden_grad is not None:
                 distributed.all_reduce(hidden_grad, group=group)
-        ctx.save_for_backward(hidden_grad, embeddings_grad, total)
+        ctx.gradients = hidden_grad, embeddings_grad, total
         return loss
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        hidden_grad, embeddings_grad, total = ctx.saved_tensors
+        (hidden_grad, embeddings_grad, total), ctx.gradients = ctx.gradients, None  # in place, so once only
         share = grad_outputs[0] / total
-        return (hidden_grad.float() * share).to(hidden_grad.dtype), embeddings_grad * share, None, None, None
+        return (hidden_grad.float() * share).to(hidden_grad.dtype), embeddings_grad.mul_(share), None, None, None
 
 
 def _log_softmax(logits: Tensor, group: ProcessGroup | None) -> Tensor:

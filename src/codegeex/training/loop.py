@@ -139,13 +139,15 @@ class _Steps:
     def take(self, first: int, validation: Validation, log: Report) -> None:
         """All steps from `first` on."""
         recipe, run = self.recipe, self.run
-        began = time.monotonic()
+        began, stepping = time.monotonic(), 0.0
         with told_to_stop() as stopping:
             for step in range(first, recipe.schedule.steps):
                 if step % recipe.validate_every == 0:
                     log({"step": step} | validation.measure(self.model))
+                step_began = time.monotonic()
                 record = self._take(step)
-                log(record | self._pace(step + 1, first, time.monotonic() - began))
+                stepping += time.monotonic() - step_began
+                log(record | self._pace(step + 1, first, stepping, time.monotonic() - began))
                 if self.world.any(run.failed):
                     run.finish()
                 told = self.world.any(bool(stopping))
@@ -186,15 +188,20 @@ class _Steps:
             "loss_scale": scale,
         }
 
-    def _pace(self, done: int, first: int, seconds: float) -> dict[str, Any]:
-        """How fast `done` steps were, of which this start of the run has taken all but the `first`."""
+    def _pace(self, done: int, first: int, stepping: float, seconds: float) -> dict[str, Any]:
+        """How fast `done` steps were, of which this start of the run has taken all but the `first`.
+
+        Args:
+            stepping: seconds of the steps alone.
+            seconds: all that have passed.
+        """
         recipe, steps = self.recipe, done - first
         tokens = recipe.batch_size * recipe.data.sequence_length
-        speed = flops(recipe.model, recipe.data.sequence_length) * recipe.batch_size * steps / seconds
+        speed = flops(recipe.model, recipe.data.sequence_length) * recipe.batch_size * steps / stepping
         tflops, peak = speed / self.world.size / 1e12, recipe.layout.peak_tflops
         return {
             "tokens": done * tokens,
-            "tokens_per_second": round(steps * tokens / seconds),
+            "tokens_per_second": round(steps * tokens / stepping),
             # Of each device, without what is computed again; `mfu` is the part of its peak (PaLM, appendix B).
             "tflops": float(f"{tflops:.4g}"),
             "mfu": round(tflops / peak, 4) if peak else None,

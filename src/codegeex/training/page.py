@@ -141,7 +141,8 @@ def _chart(curves: Mapping[str, Curve], faint: Curve = ()) -> str:
             continue
         color = COLORS[place % len(COLORS)]
         parts.append(line(curve, f'stroke="{color}" stroke-width="1.8"'))
-        label = f"{escape(name)} {curve[-1][1]:.3g}".strip()
+        value = curve[-1][1]
+        label = f"{escape(name)} {f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'}".strip()
         parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{heights[name] + 4:.1f}" style="fill: {color}">{label}</text>')
     return f"<figure>{''.join(parts)}</svg></figure>"
 

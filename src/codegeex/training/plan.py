@@ -226,7 +226,7 @@ def layer_bytes(recipe: Recipe) -> float:
     normed = 4 * size * h if size < FLOAT32 else 2 * size * h
     attention = (4 * size * h + FLOAT32 * model.num_attention_heads) / tensor
     statistics = 4 * FLOAT32
-    return inputs + normed + attention + 3 * size * model.ffn_hidden_size / tensor + statistics
+    return inputs + normed + attention + 2 * size * model.ffn_hidden_size / tensor + statistics
 
 
 def _backward_bytes(recipe: Recipe) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -195,7 +196,7 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         raise CodeGeeXError("recipes need PyYAML: pip install 'codegeex[train]'.") from None
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CodeGeeXError(f"cannot read recipe {path}: {error}.") from None
     except yaml.YAMLError as error:
@@ -213,7 +214,7 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
             if not isinstance(target, dict):
                 raise CodeGeeXError(f"override {override!r}: {parent} has no keys below it.")
         try:
-            target[last] = yaml.safe_load(value)
+            target[last] = _parse(value)
         except yaml.YAMLError:
             raise CodeGeeXError(f"override {override!r}: the value is not valid YAML.") from None
     if content.get("start"):
@@ -221,6 +222,18 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     recipe: Recipe = _build(Recipe, content, str(path), "")
     _check(recipe, str(path))
     return recipe
+
+
+def _parse(text: str) -> Any:
+    """YAML, in which 1e-4 is a number: PyYAML follows version 1.1, which wants 1.0e-4."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    return yaml.load(text, Loader)
 
 
 def _take_shape(content: dict[str, Any], source: str) -> None:
