@@ -1,6 +1,10 @@
 """A toy corpus, and a recipe that learns it."""
 
 import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +57,21 @@ def _write_recipe(dataset, path, **changes):
 @pytest.fixture(scope="session")
 def write_recipe():
     return _write_recipe
+
+
+def _launch(processes, jobs, directory):
+    """Run jobs, each [recipe, overrides, step to stop after or None], one after the other in a group of processes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    plan = directory / "jobs.json"
+    plan.write_text(json.dumps(jobs))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr"]
+    command += ["127.0.0.1", "--master-port", str(port), str(Path(__file__).with_name("run_recipes.py")), str(plan)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert "ALL DONE" in done.stdout, done.stdout[-2000:] + done.stderr[-6000:]
+
+
+@pytest.fixture(scope="session")
+def launch():
+    return _launch

@@ -1,4 +1,4 @@
-"""What `test_layouts.py` runs in every process: the jobs of a file, in one process group."""
+"""What `launch` runs in every process: the jobs of a file, in one process group."""
 
 import json
 import os

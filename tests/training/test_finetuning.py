@@ -167,6 +167,17 @@ def test_low_rank_adaptation_changes_what_it_should_and_resumes_exactly(finetuni
         np.testing.assert_array_equal(tensor, after[name])
 
 
+def test_two_processes_adapt_as_one_does(finetuning, tmp_path, launch):
+    """The model in shards (ZeRO-3), its frozen part among them; interrupted and resumed."""
+    overrides = ["lora.rank=4", "schedule.steps=12", "save_every=4", "validate_every=12", "optimizer.adam_lr=0.01"]
+    alone = loop.train(recipes.load(finetuning, [*overrides, f"output={tmp_path / 'alone'}"]))
+    shared = [*overrides, f"output={tmp_path / 'shared'}", "layout.reshard=true"]
+    launch(2, [[str(finetuning), shared, 6], [str(finetuning), shared, None]], tmp_path)
+    expected = load_file(alone / "model.safetensors")
+    for name, tensor in load_file(tmp_path / "shared" / "model.safetensors").items():
+        np.testing.assert_allclose(tensor.astype(float), expected[name].astype(float), atol=2e-3)
+
+
 def test_a_merged_model_computes_the_same(tiny_config):
     torch.manual_seed(0)
     model = CodeGeeX(tiny_config).initialize()

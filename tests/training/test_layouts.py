@@ -1,10 +1,6 @@
 """Every layout of processes gives the loss curve of one process, and one layout resumes what another has begun."""
 
 import json
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +9,6 @@ from safetensors.numpy import load_file
 from codegeex.training import loop
 from codegeex.training import recipe as recipes
 
-WORKER = Path(__file__).with_name("run_recipes.py")
 STEPS = 12
 CHANGES = {
     "schedule": {"steps": STEPS, "warmup": 3},
@@ -22,19 +17,6 @@ CHANGES = {
     "validate_every": 6,
     "batch_size": 8,
 }
-
-
-def launch(processes, jobs, directory):
-    """Run jobs, each [recipe, overrides, step to stop after or None], one after the other in a group of processes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    plan = directory / "jobs.json"
-    plan.write_text(json.dumps(jobs))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr"]
-    command += ["127.0.0.1", "--master-port", str(port), str(WORKER), str(plan)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert "ALL DONE" in done.stdout, done.stdout[-2000:] + done.stderr[-6000:]
 
 
 def curve(directory):
@@ -62,7 +44,7 @@ def assert_same(directory, alone):
 
 
 @pytest.mark.slow
-def test_layouts_of_four_processes(dataset, tmp_path, alone, write_recipe):
+def test_layouts_of_four_processes(dataset, tmp_path, alone, write_recipe, launch):
     layouts = {
         "dp4": ["layout.tensor=1"],
         "dp2tp2": ["layout.tensor=2", "layout.reshard=true"],
@@ -78,7 +60,7 @@ def test_layouts_of_four_processes(dataset, tmp_path, alone, write_recipe):
     np.testing.assert_allclose(curve(tmp_path / "muon"), curve(tmp_path / "muon alone"), atol=5e-3)
 
 
-def test_a_run_goes_on_in_another_layout(dataset, tmp_path, alone, write_recipe):
+def test_a_run_goes_on_in_another_layout(dataset, tmp_path, alone, write_recipe, launch):
     """Two sharded processes, then one, then two that share every layer."""
     path = write_recipe(dataset, tmp_path, **CHANGES)
     launch(2, [[str(path), ["layout.tensor=1"], 4]], tmp_path)

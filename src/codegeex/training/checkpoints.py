@@ -89,6 +89,8 @@ class RunDirectory:
         # What the writers of the processes tell each other must not come between the sums of a step.
         self._group = distributed.new_group(backend="gloo") if world.mesh is not None else None
         if world.main:
+            for unfinished in self.path.glob(".step-*.partial"):
+                shutil.rmtree(unfinished)
             write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in self.records))
 
     def log(self, record: dict[str, Any]) -> None:
