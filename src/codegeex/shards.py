@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,3 +140,27 @@ class Shards(Windows):
         """Window `index` of the stream; every id of it is to be foretold."""
         start = index * self.sequence_length
         return self.tokens[start : start + self.sequence_length + 1].astype(np.int64)
+
+
+def summarize(directory: Path) -> dict[str, Any]:
+    """What the shard directories in or below a folder hold together.
+
+    Returns:
+        "tokens", "documents", "languages" (tokens by key) and "shards" (their paths).
+
+    Raises:
+        CodeGeeXError: there is none.
+    """
+    languages: Counter[str] = Counter()
+    found: dict[str, Any] = {"tokens": 0, "documents": 0, "shards": []}
+    for path in sorted(directory.rglob("meta.json")):
+        meta = read_json(path)
+        if not isinstance(meta, dict) or "tokens_per_language" not in meta:
+            continue
+        found["tokens"] += meta["tokens"]
+        found["documents"] += meta["documents"]
+        found["shards"].append(str(path.parent))
+        languages.update(meta["tokens_per_language"])
+    if not found["shards"]:
+        raise CodeGeeXError(f"no token shards in {directory}.")
+    return found | {"languages": dict(languages)}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from codegeex import __version__
-from codegeex.cli import assist, bench, doctor, evaluate, models, serve, train
+from codegeex.cli import assist, bench, corpus, doctor, evaluate, models, serve, train
 from codegeex.errors import CodeGeeXError
 
 # typer raises the errors of the click that it uses, which may be a copy of its own.
@@ -32,7 +32,7 @@ app.command()(assist.translate)
 app.command()(assist.explain)
 app.add_typer(models.convert_app, name="convert")
 app.add_typer(models.tokenizer_app, name="tokenizer")
-app.add_typer(models.corpus_app, name="corpus")
+app.add_typer(corpus.corpus_app, name="corpus")
 app.command()(train.train)
 app.command()(train.plan)
 app.add_typer(evaluate.eval_app, name="eval")

@@ -1,4 +1,4 @@
-"""`codegeex convert`, `tokenizer` and `corpus`: checkpoints, and what models are made of."""
+"""`codegeex convert` and `tokenizer`: checkpoints and vocabularies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from codegeex.errors import CodeGeeXError
 
 convert_app = typer.Typer(help="Convert checkpoints to the native model directory.", no_args_is_help=True)
 tokenizer_app = typer.Typer(help="Train a vocabulary; encode and decode text.", no_args_is_help=True)
-corpus_app = typer.Typer(help="Build training data from source packages.", no_args_is_help=True)
 
 In = Annotated[
     Path, typer.Argument(metavar="IN", help="Official .pt file, directory of its parts, or model directory.")
@@ -137,19 +136,3 @@ def _tokenizer(directory: Path | None) -> Any:
     from codegeex.assistant.assistant import EMBEDDED_MODEL
 
     return tokenizer.load(directory or EMBEDDED_MODEL)
-
-
-@corpus_app.command(name="build")
-def corpus_build(
-    recipe: Annotated[Path, typer.Argument(help="YAML list of source packages.")],
-    output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],
-    cache: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("data/archives"),
-    benchmark: Annotated[list[Path] | None, typer.Option(help="HumanEval-X data to keep out; may be repeated.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Download source packages, clean them, and write token shards."""
-    from codegeex.corpus.build import build as build_corpus
-
-    report = build_corpus(recipe, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True))
-    if as_json:
-        print(json.dumps({"output": str(output)} | report))

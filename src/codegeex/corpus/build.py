@@ -1,8 +1,7 @@
 """`codegeex corpus build`: from a list of source packages to a tokenizer and token shards.
 
-Stages: fetch, clean (filters, exact duplicates, benchmarks), pairs, balance, write. One process; the order of
-everything follows from the recipe and a seed, so the same archives give the same shards. A dataframe engine for
-corpora beyond one machine's memory will take the place of the middle stages.
+Stages: fetch, clean (filters, licences, exact duplicates, benchmarks, secrets), near duplicates, pairs, balance, write.
+The order of everything follows from the recipe and a seed, so the same archives give the same shards.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codegeex.corpus import decontaminate, filters, pairs
+from codegeex.corpus import decontaminate, dedup, filters, licences, pairs, secrets
 from codegeex.corpus.dataset import Settings, write_dataset
 from codegeex.corpus.decontaminate import Benchmark
 from codegeex.corpus.pairs import Pair
@@ -72,11 +71,13 @@ def build(
             ((source, document) for source, path in archives for document in read(path, source)), benchmark
         )
         stage("clean", len(documents), dropped)
+        held_out = frozenset(source.name for source in sources if source.validation)
+        documents, dropped = without_near_duplicates(documents, held_out)
+        stage("near duplicates", len(documents), dropped)
         found, dropped = mine(documents, benchmark)
         stage("pairs", len(found), dropped)
         documents, dropped = balance(documents, settings.characters_per_language)
         stage("balance", len(documents), dropped)
-        held_out = frozenset(source.name for source in sources if source.validation)
         write_dataset(partial, documents, found, held_out, settings)
         stage("write", len(documents) + len(found), Counter())
         result = {
@@ -89,7 +90,7 @@ def build(
 
 
 def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) -> tuple[list[Document], Counter[str]]:
-    """Filter documents, strip their licence headers, drop exact duplicates and contaminated ones.
+    """Filter documents, strip their licence headers, drop exact duplicates and contaminated ones, mask secrets.
 
     Returns:
         What is kept, and the number dropped for each reason.
@@ -100,11 +101,14 @@ def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) ->
     for source, document in documents:
         text = filters.strip_licence_header(document.text, document.language)
         reason = None if source.names_vendored(document.path) else filters.check_path(document.path)
+        named = licences.in_header(document.text)
+        if not reason and named and not licences.allows(named):
+            reason = "licence"
         if not reason:
             # What the header says of the file's origin is gone once it is stripped.
             told = filters.is_generated(document.text) or filters.is_copyleft(document.text)
             reason = filters.check(document.text if told else text)
-        if reason == filters.TOO_SMALL:  # no document of its own, but its functions may be pairs
+        if reason == filters.SMALL.name:  # no document of its own, but its functions may be pairs
             reason = None
         if not reason and (key := _key(text)) in seen:
             reason = "duplicate"
@@ -114,8 +118,22 @@ def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) ->
             dropped[reason] += 1
             continue
         seen.add(key)
-        kept.append(replace(document, text=text))
+        masked, _ = secrets.mask(text)
+        kept.append(replace(document, text=masked, licence=named or document.licence))
     return kept, dropped
+
+
+def without_near_duplicates(
+    documents: Sequence[Document], held_out: frozenset[str]
+) -> tuple[list[Document], Counter[str]]:
+    """One document of all that are alike: a held-out one before all others, no test before a test, then the longest."""
+    preference = [
+        (document.source in held_out, not _TEST_PATH.search(document.path), len(document.text))
+        for document in documents
+    ]
+    instead = dedup.near_duplicates([document.text for document in documents], preference)
+    kept = [document for document, other in zip(documents, instead, strict=True) if other is None]
+    return kept, Counter({"near duplicate": len(documents) - len(kept)})
 
 
 def mine(documents: Iterable[Document], benchmark: Benchmark) -> tuple[list[tuple[Document, Pair]], Counter[str]]:
@@ -145,8 +163,8 @@ def balance(documents: Sequence[Document], characters: int) -> tuple[list[Docume
     dropped: Counter[str] = Counter()
     groups: dict[str, dict[str, list[Document]]] = defaultdict(lambda: defaultdict(list))
     for document in documents:
-        if filters.is_too_small(document.text):
-            dropped[filters.TOO_SMALL] += 1
+        if not filters.SMALL.takes(document.text):
+            dropped[filters.SMALL.name] += 1
         else:
             groups[document.language][document.source].append(document)
     kept: list[Document] = []

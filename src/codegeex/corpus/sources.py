@@ -21,15 +21,12 @@ from typing import Literal, cast
 import yaml
 
 from codegeex import languages
+from codegeex.corpus import licences
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 Registry = Literal["debian", "pypi", "npm"]
 
 MAX_MEMBER_BYTES = 100_000
-_NAMES = "MIT BSD-2-Clause BSD-3-Clause Apache-2.0 ISC BSL-1.0 PSF-2.0 Zlib Unlicense CC0-1.0 0BSD NCSA"
-LICENCES = frozenset(_NAMES.split()) | {"Apache-2.0 WITH LLVM-exception"}
-"""The only licences that the corpus takes, as SPDX names."""
-
 _CLIENTS: dict[str, str] = {"debian": "apt-get", "pypi": "pip", "npm": "npm"}
 _CPP_SUFFIXES = frozenset(languages.get("cpp").extensions) - {".h"}
 _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip", ".whl")
@@ -43,7 +40,7 @@ class Source:
         name: the package's name in its registry.
         registry: which registry has it.
         version: the exact version.
-        licence: SPDX expression; every licence joined by "OR" or "AND" is one of `LICENCES`.
+        licence: SPDX expression that `licences.allows`.
         languages: keys of the languages taken from it.
         only: where given, path patterns (fnmatch, below the archive's top folder) of the only files taken.
         skip: path patterns of files left out, for vendored code under another licence and built copies.
@@ -113,9 +110,8 @@ def _source(entry: dict[str, object]) -> Source:
         raise CodeGeeXError(f"bad source entry {entry!r}: {error}") from error
     if source.registry not in _CLIENTS:
         raise CodeGeeXError(f"{source.name}: unknown registry {source.registry!r}; use {', '.join(_CLIENTS)}.")
-    for licence in source.licence.replace(" AND ", " OR ").split(" OR "):
-        if licence not in LICENCES:
-            raise CodeGeeXError(f"{source.name}: the licence {licence!r} is not one the corpus takes.")
+    if not licences.allows(source.licence):
+        raise CodeGeeXError(f"{source.name}: the licence {source.licence!r} is not one the corpus takes.")
     languages.named(source.languages)
     return source
 

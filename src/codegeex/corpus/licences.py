@@ -1,0 +1,127 @@
+"""Which licence a file has: what its header says, else what the nearest licence file above it is.
+
+Licences are SPDX expressions. `PERMISSIVE` is what the corpus takes unless a recipe says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import PurePosixPath
+
+_NAMES = "MIT MIT-0 BSD-2-Clause BSD-3-Clause Apache-2.0 ISC BSL-1.0 PSF-2.0 Zlib Unlicense CC0-1.0 0BSD NCSA"
+PERMISSIVE = frozenset(_NAMES.split()) | {"Apache-2.0 WITH LLVM-exception"}
+"""SPDX names of licences under which code may be copied, changed and passed on with no duty but to name its authors."""
+
+LICENCE_FILE = re.compile(r"(?:^|[-_.])(?:licen[cs]e|copying|unlicense|notice\.licen[cs]e)", re.IGNORECASE)
+
+HEADER_LINES = 30
+"""Lines at the top of a file in which a licence is named."""
+
+_SPDX = re.compile(r"SPDX-License-Identifier:\s*([\w.+() \t-]+)")
+_WORD = re.compile(r"\(|\)|[\w.+-]+")
+
+# All phrases of a row have to be there. Of rows that begin alike, the stricter comes first.
+_PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("AGPL-3.0-only", ("gnu affero general public license", "version 3")),
+    ("LGPL-3.0-only", ("gnu lesser general public license", "version 3, 29 june 2007")),
+    ("LGPL-2.1-only", ("gnu lesser general public license", "version 2.1")),
+    ("LGPL-2.0-only", ("gnu library general public license", "version 2")),
+    ("GPL-3.0-only", ("gnu general public license", "version 3, 29 june 2007")),
+    ("GPL-2.0-only", ("gnu general public license", "version 2, june 1991")),
+    ("GPL-1.0-only", ("gnu general public license", "version 1, february 1989")),
+    ("MPL-2.0", ("mozilla public license", "2.0")),
+    ("MPL-1.1", ("mozilla public license", "version 1.1")),
+    ("EPL-2.0", ("eclipse public license - v 2.0",)),
+    ("EPL-1.0", ("eclipse public license - v 1.0",)),
+    ("CDDL-1.0", ("common development and distribution license",)),
+    ("EUPL-1.2", ("european union public licence v. 1.2",)),
+    ("PSF-2.0", ("python software foundation license version 2",)),
+    ("Apache-2.0", ("apache license", "version 2.0")),
+    ("BSL-1.0", ("boost software license - version 1.0",)),
+    ("CC0-1.0", ("creative commons", "cc0 1.0 universal")),
+    ("CC0-1.0", ("creative commons legal code", "cc0 1.0")),
+    ("Unlicense", ("this is free and unencumbered software released into the public domain",)),
+    ("NCSA", ("university of illinois/ncsa open source license",)),
+    ("Zlib", ("altered source versions must be plainly marked as such", "misrepresented")),
+    ("BSD-4-Clause", ("redistributions of source code", "all advertising materials mentioning features")),
+    ("BSD-3-Clause", ("redistributions of source code", "endorse or promote products")),
+    ("BSD-2-Clause", ("redistributions of source code", "redistributions in binary form")),
+    ("MIT", ("permission is hereby granted, free of charge", "the above copyright notice and this permission notice")),
+    ("MIT-0", ("permission is hereby granted, free of charge", "without restriction")),
+    ("ISC", ("permission to use, copy, modify, and", "provided that the above copyright notice")),
+    ("0BSD", ("permission to use, copy, modify, and", "with or without fee is hereby granted")),
+)
+
+
+def in_header(text: str) -> str | None:
+    """The SPDX expression that the first lines of a file name, or None."""
+    found = _SPDX.search("\n".join(text.split("\n", HEADER_LINES)[:HEADER_LINES]))
+    return found[1].strip() if found else None
+
+
+def classify(text: str) -> str | None:
+    """The SPDX name of the licence whose text this is, or None for one that is not known here.
+
+    Of several the one that comes first: licences name others in their terms, and packages append those of what they
+    bundle.
+    """
+    plain = " ".join(re.sub(r"[*#>/;\"“”`']+", " ", text).lower().split())
+    found = [(plain.find(phrases[0]), name) for name, phrases in _PHRASES if all(one in plain for one in phrases)]
+    return min(found, key=lambda one: one[0], default=(0, None))[1]
+
+
+def nearest(path: str, licences: Mapping[str, str]) -> str | None:
+    """The licence of the folder nearest above a file.
+
+    Args:
+        path: of the file, with slashes.
+        licences: expressions by folder, "." for the top.
+    """
+    return next((licences[str(folder)] for folder in PurePosixPath(path).parents if str(folder) in licences), None)
+
+
+def allows(expression: str, wanted: Collection[str] = PERMISSIVE) -> bool:
+    """Whether an SPDX expression leaves a choice in which every licence is one of `wanted`.
+
+    What cannot be read is not allowed.
+    """
+    words = _WORD.findall(expression)
+
+    def either() -> bool:
+        found = both()
+        while words[:1] == ["OR"]:
+            words.pop(0)
+            found = both() or found
+        return found
+
+    def both() -> bool:
+        found = single()
+        while words[:1] == ["AND"]:
+            words.pop(0)
+            found = single() and found
+        return found
+
+    def single() -> bool:
+        if not words:
+            raise ValueError
+        word = words.pop(0)
+        if word == "(":
+            found = either()
+            if not words or words.pop(0) != ")":
+                raise ValueError
+            return found
+        if words[:1] == ["WITH"]:
+            words.pop(0)
+            if not words:
+                raise ValueError
+            exception = words.pop(0)
+            # An exception only ever gives more.
+            return f"{word} WITH {exception}" in wanted or word in wanted
+        return word in wanted
+
+    try:
+        found = either()
+    except (ValueError, RecursionError):
+        return False
+    return found and not words

@@ -1,0 +1,65 @@
+"""Masking what should not be learned by heart: keys, passwords, e-mail addresses.
+
+Each kind is replaced by a placeholder, so that the code around it stays code. Patterns are those that their issuers
+document: a known prefix and length. Assignments to names like `password` need a value that looks random as well.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+_RANDOM_BITS = 3.0
+"""Bits of entropy a character from which a value counts as random: words have 2 to 2.8, keys 3.3 and more."""
+
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "<PRIVATE KEY>",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+    ),
+    ("<KEY>", re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b")),  # Amazon
+    ("<KEY>", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,251}\b|\bgithub_pat_[A-Za-z0-9_]{22,}\b")),
+    ("<KEY>", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}")),  # GitLab
+    ("<KEY>", re.compile(r"\bxox[abposr]-[A-Za-z0-9-]{10,}")),  # Slack
+    ("<KEY>", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),  # Google
+    ("<KEY>", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}")),  # Stripe
+    ("<KEY>", re.compile(r"\bsk-(?:proj-|ant-)?[A-Za-z0-9_-]{32,}")),  # OpenAI, Anthropic
+    ("<KEY>", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b|\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}")),
+    ("<KEY>", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),  # JSON Web Token
+)
+
+_ASSIGNMENT = re.compile(
+    r"""((?:passw(?:or)?d|secret|token|api_?key|access_?key|auth_?key)\w{0,20}["']?\s*(?::=|[:=]|=>)\s*["'])"""
+    r"""([^\s"'<>{}$%()]{12,200})(["'])""",
+    re.IGNORECASE,
+)
+
+_EMAIL = re.compile(r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
+_NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$", re.IGNORECASE)
+"""Addresses that RFC 2606 keeps for examples."""
+
+
+def mask(text: str) -> tuple[str, Counter[str]]:
+    """The text without secrets and addresses, and how many of each placeholder there are now."""
+    counts: Counter[str] = Counter()
+
+    def replace(placeholder: str) -> str:
+        counts[placeholder] += 1
+        return placeholder
+
+    for placeholder, pattern in _KINDS:
+        text = pattern.sub(lambda match, placeholder=placeholder: replace(placeholder), text)  # type: ignore[misc]
+    text = _ASSIGNMENT.sub(
+        lambda match: f"{match[1]}{replace('<SECRET>')}{match[3]}" if looks_random(match[2]) else match[0], text
+    )
+    text = _EMAIL.sub(lambda match: match[0] if _NOBODY.search(match[0]) else replace("<EMAIL>"), text)
+    return text, counts
+
+
+def looks_random(value: str) -> bool:
+    """Whether the characters of a value are spread as those of a key: digits and letters, few of them repeated."""
+    if not (any(map(str.isdigit, value)) and any(map(str.isalpha, value))):
+        return False
+    shares = [count / len(value) for count in Counter(value).values()]
+    return -sum(share * math.log2(share) for share in shares) >= _RANDOM_BITS

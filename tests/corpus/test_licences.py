@@ -1,0 +1,103 @@
+"""Licences, against what packages and Debian say of their own licence files."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codegeex.corpus import licences
+
+COMMON = Path("/usr/share/common-licenses")
+DEBIAN = {
+    "Apache-2.0": "Apache-2.0",
+    "BSD": "BSD-3-Clause",
+    "CC0-1.0": "CC0-1.0",
+    "GPL-1": "GPL-1.0-only",
+    "GPL-2": "GPL-2.0-only",
+    "GPL-3": "GPL-3.0-only",
+    "LGPL-2": "LGPL-2.0-only",
+    "LGPL-2.1": "LGPL-2.1-only",
+    "LGPL-3": "LGPL-3.0-only",
+    "MPL-1.1": "MPL-1.1",
+    "MPL-2.0": "MPL-2.0",
+}
+
+
+@pytest.mark.parametrize("name", DEBIAN)
+def test_the_texts_that_debian_keeps(name):
+    path = COMMON / name
+    if not path.is_file():
+        pytest.skip(f"{path} is there on Debian only")
+    assert licences.classify(path.read_text()) == DEBIAN[name]
+
+
+def test_installed_packages_have_the_licence_that_they_declare():
+    """One licence file and one plain SPDX name: the two must agree. Packages' own words, not ours."""
+    agreed, differing = 0, []
+    for package in importlib.metadata.distributions():
+        declared = package.metadata.get("License-Expression")
+        files = [
+            file
+            for file in package.files or []
+            if ".dist-info" in str(file)
+            and licences.LICENCE_FILE.search(file.name)
+            and file.suffix in ("", ".txt", ".md")
+        ]
+        if not declared or " " in declared or len(files) != 1:
+            continue
+        found = licences.classify(files[0].locate().read_text(errors="replace"))
+        if found == declared.replace("-or-later", "-only"):
+            agreed += 1
+        else:
+            differing.append((package.name, declared, found))
+    assert agreed >= 20
+    # A file may hold more than the licence it is named for, as that of what was bundled.
+    assert len(differing) <= 0.05 * agreed, differing
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed"),
+    [
+        ("MIT", True),
+        ("GPL-2.0-only", False),
+        ("MIT OR GPL-3.0-only", True),
+        ("MIT AND GPL-3.0-only", False),
+        ("(MIT OR GPL-3.0-only) AND BSD-3-Clause", True),
+        ("MIT OR (GPL-3.0-only AND", False),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", False),
+        ("Apache-2.0 WITH LLVM-exception", True),
+        ("GPL-3.0-only AND MIT OR ISC", True),
+        ("", False),
+        ("MIT MIT", False),
+        ("(" * 5000, False),
+    ],
+)
+def test_expressions(expression, allowed):
+    assert licences.allows(expression) is allowed
+
+
+atoms = st.sampled_from(["MIT", "ISC", "GPL-2.0-only", "MPL-2.0"])
+trees = st.recursive(atoms, lambda inner: st.tuples(inner, st.sampled_from(["AND", "OR"]), inner), max_leaves=8)
+
+
+@given(trees)
+def test_expressions_are_what_python_makes_of_them(tree):
+    def text(node):
+        return node if isinstance(node, str) else f"({text(node[0])} {node[1]} {text(node[2])})"
+
+    python = text(tree).replace("AND", "and").replace("OR", "or")
+    for name in ("GPL-2.0-only", "MPL-2.0", "MIT", "ISC"):
+        python = python.replace(name, str(name in licences.PERMISSIVE))
+    assert licences.allows(text(tree)) is eval(python)
+
+
+def test_headers_and_folders():
+    assert licences.in_header("// SPDX-License-Identifier: MIT OR Apache-2.0\nint main;") == "MIT OR Apache-2.0"
+    assert licences.in_header("/* SPDX-License-Identifier: GPL-2.0-only */\n") == "GPL-2.0-only"
+    assert licences.in_header("\n" * 40 + "# SPDX-License-Identifier: MIT") is None
+    tree = {".": "MIT", "third/party": "GPL-2.0-only"}
+    assert licences.nearest("src/a.c", tree) == "MIT"
+    assert licences.nearest("third/party/deep/b.c", tree) == "GPL-2.0-only"
+    assert licences.nearest("a.c", {"src": "MIT"}) is None

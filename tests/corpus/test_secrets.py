@@ -1,0 +1,93 @@
+"""Secrets are masked; code that only looks like them is not."""
+
+import base64
+import json
+import random
+import string
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from codegeex.corpus import secrets
+
+RNG = random.Random(5)
+
+
+def some(letters, count):
+    return "".join(RNG.choices(letters, k=count))
+
+
+WORD = string.ascii_letters + string.digits
+TOKEN = ".".join(
+    base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+    for part in ({"alg": "HS256", "typ": "JWT"}, {"sub": "1234567890", "admin": True})
+)
+
+
+@pytest.mark.parametrize(
+    ("secret", "placeholder"),
+    [
+        ("AKIA" + some("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16), "<KEY>"),
+        ("ghp_" + some(WORD, 36), "<KEY>"),
+        ("glpat-" + some(WORD, 20), "<KEY>"),
+        ("xoxb-" + some(string.digits, 12) + "-" + some(WORD, 24), "<KEY>"),
+        ("AIza" + some(WORD, 35), "<KEY>"),
+        ("sk_live_" + some(WORD, 24), "<KEY>"),
+        ("npm_" + some(WORD, 36), "<KEY>"),
+        (f"{TOKEN}.{some(WORD, 43)}", "<KEY>"),
+        ("jane.doe+lists@mail.company.co.uk", "<EMAIL>"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----", "<PRIVATE KEY>"),
+    ],
+)
+def test_each_kind_is_masked_where_it_stands(secret, placeholder):
+    for before, after in (("x = '", "'"), ("# see ", " for more"), ('{"a": "', '"}')):
+        masked, counts = secrets.mask(before + secret + after)
+        assert masked == before + placeholder + after
+        assert counts == {placeholder: 1}
+
+
+def test_random_values_of_passwords_are_masked_and_words_are_not():
+    value = "x7Kq93mZpL0vTr5w"
+    masked, counts = secrets.mask(f'password = "{value}"\napi_key: "{value}",\nname = "{value}"\n')
+    assert masked == f'password = "<SECRET>"\napi_key: "<SECRET>",\nname = "{value}"\n'
+    assert counts == {"<SECRET>": 2}
+    for line in (
+        'password = "correct horse battery"',
+        'token = "not-a-real-token"',
+        'secret_name = "projects/default/secrets"',
+        "password = getpass()",
+        'api_key = os.environ["SERVICE_API_KEY"]',
+        'PASSWORD_RESET_URL = "https://host/{token}/reset"',
+    ):
+        assert secrets.mask(line) == (line, {})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mail to user@example.com or root@localhost",
+        "@property\ndef a(self): ...",
+        "git@github.com:owner/name.git",
+        "x = a @ b.T",
+        "@app.route('/x')",
+        "assert 'AKIA' in text",
+    ],
+)
+def test_what_only_looks_like_it_stays(line):
+    masked, _ = secrets.mask(line)
+    assert masked.replace("<EMAIL>:owner", "git@github.com:owner") == line
+
+
+def test_a_standard_library_keeps_its_code():
+    """Real code without secrets: hardly anything may be touched but addresses of authors."""
+    touched = files = 0
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        masked, counts = secrets.mask(text)
+        files += 1
+        touched += sum(count for kind, count in counts.items() if kind != "<EMAIL>")
+        if not counts:
+            assert masked == text
+    assert files > 100
+    assert touched <= 2
