@@ -58,7 +58,7 @@ def world(tmp_path):
 
 
 def run(world, name):
-    return build(world / "sources.yaml", world / name, world / "cache", [world / "bench"], settings=SETTINGS)
+    return build([world / "sources.yaml"], world / name, world / "cache", [world / "bench"], settings=SETTINGS)
 
 
 def test_from_archives_to_shards(world):

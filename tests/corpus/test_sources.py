@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codegeex.corpus import sources
+from codegeex.corpus import readers, sources
 from codegeex.corpus.sources import Source
 from codegeex.errors import CodeGeeXError
 
@@ -43,12 +43,12 @@ def test_tar_members_become_documents(tmp_path: Path, name: str) -> None:
             "demo/README": b"text",
             "demo/script.py": b"print(1)\n",
             "demo/latin.cpp": b"// \xe9\n",
-            "demo/big.cpp": b"x" * (sources.MAX_MEMBER_BYTES + 1),
+            "demo/big.cpp": b"x" * (readers.MAX_MEMBER_BYTES + 1),
             "../escape.cpp": b"int g();\n",
             "/absolute.cpp": b"int h();\n",
         },
     )
-    found = list(sources.read(archive, source()))
+    found = list(readers.read(archive, source()))
     assert [(document.path, document.language) for document in found] == [("demo/a.cpp", "cpp"), ("demo/b.h", "cpp")]
     assert found[1].text == "#pragma once\nint f();\n"
     assert (found[0].source, found[0].licence) == ("demo", "MIT")
@@ -56,7 +56,7 @@ def test_tar_members_become_documents(tmp_path: Path, name: str) -> None:
 
 def test_headers_are_c_where_there_is_no_cpp(tmp_path: Path) -> None:
     archive = tar(tmp_path / "demo.tar.gz", {"demo/a.c": b"int f(void);\n", "demo/a.h": b"int f(void);\n"})
-    assert {document.language for document in sources.read(archive, source())} == {"c"}
+    assert {document.language for document in readers.read(archive, source())} == {"c"}
 
 
 def test_wheels_are_read(tmp_path: Path) -> None:
@@ -66,14 +66,14 @@ def test_wheels_are_read(tmp_path: Path) -> None:
         opened.writestr("demo/vendored/other.py", "value = 2\n")
         opened.writestr("demo/data.json", "{}")
     wheel = source("pypi", ("python",), skip=("*/vendored/*",))
-    assert [document.path for document in sources.read(archive, wheel)] == ["demo/__init__.py"]
+    assert [document.path for document in readers.read(archive, wheel)] == ["demo/__init__.py"]
 
 
 def test_only_and_skip_apply_below_the_top_folder(tmp_path: Path) -> None:
     members = {f"package/{name}.js": b"x\n" for name in ("src/a", "src/gen/b", "lib/c")}
     archive = tar(tmp_path / "demo-1.0.tgz", members)
     npm = source("npm", ("javascript",), only=("src/*",), skip=("src/gen/*",))
-    assert [document.path for document in sources.read(archive, npm)] == ["package/src/a.js"]
+    assert [document.path for document in readers.read(archive, npm)] == ["package/src/a.js"]
 
 
 def test_a_vendored_package_is_wanted_only_when_named() -> None:
@@ -86,7 +86,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     archive = tmp_path / "demo.tar.gz"
     archive.write_bytes(b"not an archive")
     with pytest.raises(CodeGeeXError, match="demo"):
-        list(sources.read(archive, source()))
+        list(readers.read(archive, source()))
 
 
 def test_fetch_downloads_once_and_keeps_only_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

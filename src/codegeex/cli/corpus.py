@@ -28,15 +28,28 @@ def _needs_packages(module: str) -> Any:
 
 @corpus_app.command(name="build")
 def corpus_build(
-    recipe: Annotated[Path, typer.Argument(help="YAML list of source packages.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="YAML list of sources, folder, git repository, archive, or table of files (.jsonl, .parquet).",
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],
     cache: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("data/archives"),
     benchmark: Annotated[list[Path] | None, typer.Option(help="HumanEval-X data to keep out; may be repeated.")] = None,
+    vocab_size: Annotated[int, typer.Option(help="Ids of the tokenizer that is trained.", min=300)] = 8192,
+    validation_share: Annotated[
+        float, typer.Option(help="Share of the repositories kept out of training.", min=0, max=1)
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Download source packages, clean them, and write token shards."""
-    build_corpus = _needs_packages("codegeex.corpus.build").build
-    report = build_corpus(recipe, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True))
+    """Gather source files, clean them, and write token shards."""
+    building = _needs_packages("codegeex.corpus.build")
+    settings = building.Settings(vocab_size=vocab_size, validation_share=validation_share)
+    report = building.build(
+        sources, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True), settings
+    )
     if as_json:
         print(json.dumps({"output": str(output)} | report))
 

@@ -20,7 +20,8 @@ from codegeex.corpus import decontaminate, dedup, filters, licences, pairs, secr
 from codegeex.corpus.dataset import Settings, write_dataset
 from codegeex.corpus.decontaminate import Benchmark
 from codegeex.corpus.pairs import Pair
-from codegeex.corpus.sources import Document, Source, fetch, load, read
+from codegeex.corpus.readers import read
+from codegeex.corpus.sources import Document, Source, fetch, load, local
 from codegeex.files import atomic_directory
 
 Report = dict[str, Any]
@@ -29,7 +30,7 @@ _TEST_PATH = re.compile(r"(^|/)(tests?|testing|benchmarks?)/|_test\.|[Tt]est\.\w
 
 
 def build(
-    recipe: Path,
+    inputs: Sequence[Path],
     output: Path,
     cache: Path,
     benchmarks: Sequence[Path] = (),
@@ -39,7 +40,7 @@ def build(
     """Build a dataset; `codegeex.corpus.dataset` says what `output` holds.
 
     Args:
-        recipe: YAML list of sources.
+        inputs: YAML lists of sources, folders, git repositories, archives, tables of files (JSONL, Parquet).
         output: directory to write; must not exist.
         cache: where downloaded archives are kept.
         benchmarks: directories with HumanEval-X data, whose overlaps are dropped.
@@ -51,7 +52,11 @@ def build(
         `benchmarks` (whose overlaps were dropped); also written to `output`/report.json.
     """
     settings = settings or Settings()
-    sources = load(recipe)
+    sources = [
+        source
+        for path in inputs
+        for source in (load(path) if path.suffix in (".yaml", ".yml") and path.is_file() else [local(path)])
+    ]
     problems = [problem for directory in benchmarks for problem in decontaminate.read_humaneval_x(directory)]
     benchmark = Benchmark(problems)
     stages: list[dict[str, Any]] = []
@@ -71,7 +76,9 @@ def build(
             ((source, document) for source, path in archives for document in read(path, source)), benchmark
         )
         stage("clean", len(documents), dropped)
-        held_out = frozenset(source.name for source in sources if source.validation)
+        held_out = frozenset(source.name for source in sources if source.validation) | chosen_by_chance(
+            {document.source for document in documents}, settings.validation_share
+        )
         documents, dropped = without_near_duplicates(documents, held_out)
         stage("near duplicates", len(documents), dropped)
         found, dropped = mine(documents, benchmark)
@@ -102,8 +109,10 @@ def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) ->
         text = filters.strip_licence_header(document.text, document.language)
         reason = None if source.names_vendored(document.path) else filters.check_path(document.path)
         named = licences.in_header(document.text)
-        if not reason and named and not licences.allows(named):
+        if not reason and not licences.allows(named or document.licence):
             reason = "licence"
+        if not reason and document.stars is not None and document.stars < 1:  # paper, section 3.1
+            reason = "no stars"
         if not reason:
             # What the header says of the file's origin is gone once it is stripped.
             told = filters.is_generated(document.text) or filters.is_copyleft(document.text)
@@ -121,6 +130,13 @@ def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) ->
         masked, _ = secrets.mask(text)
         kept.append(replace(document, text=masked, licence=named or document.licence))
     return kept, dropped
+
+
+def chosen_by_chance(names: Iterable[str], share: float) -> frozenset[str]:
+    """About that share of the repositories, whatever others there are beside them."""
+    return frozenset(
+        name for name in names if int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
+    )
 
 
 def without_near_duplicates(

@@ -40,6 +40,8 @@ class Settings:
     """Whole files kept for each language, in equal shares: more than a small model can see in an hour."""
     pairs_per_language: int = 24_000
     """Documents made from pairs aimed at for each language; rarer languages give more wordings of an intent."""
+    validation_share: float = 0.0
+    """Share of the repositories, chosen by chance, that is kept for validation besides the sources that say so."""
     seed: int = 1
 
 

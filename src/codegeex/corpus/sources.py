@@ -1,7 +1,7 @@
-"""Where the corpus comes from: released packages of public registries, read in memory without unpacking to disk.
+"""Where the corpus comes from: released packages of public registries, and what people have themselves.
 
-A source is one package at one exact version. `load` reads the list of them, `fetch` downloads each archive once with
-the registry's ordinary client, `read` yields an archive's source files as documents.
+A source is one package at one exact version, or a path. `load` reads the list of them, `fetch` downloads each package
+once with its registry's ordinary client; `readers.read` yields the source files.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, cast
 
 import yaml
@@ -24,37 +22,43 @@ from codegeex import languages
 from codegeex.corpus import licences
 from codegeex.errors import CodeGeeXError, WorkFailed
 
-Registry = Literal["debian", "pypi", "npm"]
+Registry = Literal["debian", "pypi", "npm", "local"]
 
-MAX_MEMBER_BYTES = 100_000
 _CLIENTS: dict[str, str] = {"debian": "apt-get", "pypi": "pip", "npm": "npm"}
-_CPP_SUFFIXES = frozenset(languages.get("cpp").extensions) - {".h"}
 _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip", ".whl")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One package at one exact version.
+    """One package at one exact version, or a path.
 
     Attributes:
         name: the package's name in its registry.
-        registry: which registry has it.
-        version: the exact version.
-        licence: SPDX expression that `licences.allows`.
-        languages: keys of the languages taken from it.
+        registry: which registry has it; "local" for a path.
+        version: the exact version; of a path, none.
+        licence: SPDX expression that `licences.allows`; may be empty for a path, whose files then need their own.
+        languages: keys of the languages taken from it; none for the 23 of the paper.
         only: where given, path patterns (fnmatch, below the archive's top folder) of the only files taken.
         skip: path patterns of files left out, for vendored code under another licence and built copies.
         validation: keep the whole package out of training, to measure the loss on.
+        path: of a local source: a folder, git repository, archive, or table of files.
+        stars: that its repository has, where somebody knows.
     """
 
     name: str
     registry: Registry
-    version: str
-    licence: str
-    languages: tuple[str, ...]
+    version: str = ""
+    licence: str = ""
+    languages: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     validation: bool = False
+    path: str = ""
+    stars: int | None = None
+
+    def takes_language(self, key: str) -> bool:
+        """Whether files in a language are taken."""
+        return key in self.languages if self.languages else languages.get(key).in_paper
 
     def takes(self, path: str) -> bool:
         """Whether the file at `path`, as the archive names it, passes the patterns."""
@@ -69,18 +73,22 @@ class Source:
         return any(pattern.startswith("vendor/") and fnmatchcase(inner, pattern) for pattern in self.only)
 
     def _inner(self, path: str) -> str:
-        return path if self.registry == "pypi" else path.partition("/")[2]
+        return path if self.registry in ("pypi", "local") else path.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source file: its text, the key of its language, and where it came from."""
+    """One source file: its text, the key of its language, and where it came from.
+
+    `licence` is empty where nobody knows; `stars` are those of its repository, None where nobody knows.
+    """
 
     text: str
     language: str
     path: str
     source: str
     licence: str
+    stars: int | None = None
 
 
 def load(path: Path) -> tuple[Source, ...]:
@@ -94,30 +102,52 @@ def load(path: Path) -> tuple[Source, ...]:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise CodeGeeXError(f"cannot read the source list {path}: {error}") from error
-    sources = tuple(_source(entry) for entry in entries)
+    sources = tuple(_source(entry, path.parent) for entry in entries)
     names = [(source.registry, source.name) for source in sources]
     if twice := {name for name in names if names.count(name) > 1}:
         raise CodeGeeXError(f"listed more than once in {path}: {', '.join(sorted(name for _, name in twice))}")
     return sources
 
 
-def _source(entry: dict[str, object]) -> Source:
+def local(path: Path) -> Source:
+    """A source that is a path, whose files need licences of their own.
+
+    Raises:
+        CodeGeeXError: there is nothing.
+    """
+    if not path.exists():
+        raise CodeGeeXError(f"{path} does not exist.")
+    return Source(path.resolve().name, "local", path=str(path))
+
+
+def _source(entry: dict[str, object], folder: Path) -> Source:
     try:
         lists = {key: tuple(map(str, cast("list[str]", entry.get(key) or ()))) for key in ("languages", "only", "skip")}
-        words = {key: str(value) for key, value in entry.items() if key != "validation"}
-        source = Source(**{**words, **lists}, validation=bool(entry.get("validation")))  # type: ignore[arg-type]
+        words = {key: str(value) for key, value in entry.items() if key not in ("validation", "stars")}
+        stars = entry.get("stars")
+        source = Source(
+            **{**words, **lists},  # type: ignore[arg-type]
+            validation=bool(entry.get("validation")),
+            stars=stars if isinstance(stars, int) else None,
+        )
     except (TypeError, AttributeError) as error:
         raise CodeGeeXError(f"bad source entry {entry!r}: {error}") from error
-    if source.registry not in _CLIENTS:
-        raise CodeGeeXError(f"{source.name}: unknown registry {source.registry!r}; use {', '.join(_CLIENTS)}.")
-    if not licences.allows(source.licence):
+    if source.registry == "local":
+        source = replace(source, path=str(folder / source.path))
+        if not source.path or not Path(source.path).exists():
+            raise CodeGeeXError(f"{source.name}: a local source needs a path that exists, not {source.path!r}.")
+    elif source.registry not in _CLIENTS:
+        raise CodeGeeXError(f"{source.name}: unknown registry {source.registry!r}; use {', '.join(_CLIENTS)} or local.")
+    elif not source.version or not source.languages:
+        raise CodeGeeXError(f"{source.name}: bad source entry: a package needs its version and languages.")
+    if (source.licence or source.registry != "local") and not licences.allows(source.licence):
         raise CodeGeeXError(f"{source.name}: the licence {source.licence!r} is not one the corpus takes.")
     languages.named(source.languages)
     return source
 
 
 def fetch(sources: Iterable[Source], cache_dir: Path) -> Iterator[tuple[Source, Path]]:
-    """Every source with its archives below `cache_dir`, downloaded where they are not there yet.
+    """Every source with where it is: packages' archives below `cache_dir`, downloaded where they are not there yet.
 
     A package may come as several archives. Each package has a folder of its own, which appears only when complete.
 
@@ -126,6 +156,9 @@ def fetch(sources: Iterable[Source], cache_dir: Path) -> Iterator[tuple[Source, 
         WorkFailed: the client could not get the package.
     """
     for source in sources:
+        if source.registry == "local":
+            yield source, Path(source.path)
+            continue
         folder = cache_dir / source.registry / f"{source.name.replace('/', '__')}-{source.version.replace(':', '%3a')}"
         if not folder.is_dir():
             _download(source, folder)
@@ -168,64 +201,3 @@ def _command(source: Source) -> list[str]:
         pinned = f"{source.name}=={source.version}"
         return ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", pinned]
     return ["npm", "pack", "--silent", "--ignore-scripts", f"{source.name}@{source.version}"]
-
-
-def read(archive: Path, source: Source) -> Iterator[Document]:
-    """The files in `archive` that are in one of the source's languages, sorted by path.
-
-    Links, files over `MAX_MEMBER_BYTES`, unsafe paths and text that is not UTF-8 are left out.
-
-    Raises:
-        WorkFailed: the archive is damaged or in an unknown format.
-    """
-    try:
-        members = sorted(_zip_members(archive, source) if _is_zip(archive) else _tar_members(archive, source))
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise WorkFailed(f"cannot read {archive}: {error}") from error
-    has_cpp = any(PurePosixPath(path).suffix.lower() in _CPP_SUFFIXES for path, _ in members)
-    for path, data in members:
-        language = _language(path, source, has_cpp)
-        if language is None:
-            continue
-        try:
-            text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            yield Document(text, language, path, source.name, source.licence)
-
-
-def _is_zip(archive: Path) -> bool:
-    return archive.suffix in (".whl", ".zip")
-
-
-def _wanted(path: str, size: int, source: Source) -> bool:
-    parts = PurePosixPath(path).parts
-    safe = not path.startswith("/") and ".." not in parts and "\\" not in path
-    return safe and 0 < size <= MAX_MEMBER_BYTES and bool(languages.for_path(path)) and source.takes(path)
-
-
-def _zip_members(archive: Path, source: Source) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as opened:
-        for info in opened.infolist():
-            is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            if not info.is_dir() and not is_link and _wanted(info.filename, info.file_size, source):
-                yield info.filename, opened.read(info)
-
-
-def _tar_members(archive: Path, source: Source) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive, "r|*") as opened:
-        for info in opened:
-            path = info.name.removeprefix("./")
-            if info.isfile() and _wanted(path, info.size, source):
-                data = opened.extractfile(info)
-                if data is not None:
-                    yield path, data.read(MAX_MEMBER_BYTES)
-
-
-def _language(path: str, source: Source, has_cpp: bool) -> str | None:
-    """The key of the source's language that `path` is in; a .h file is C++ where the archive has C++ files."""
-    keys = [language.key for language in languages.for_path(path)]
-    if PurePosixPath(path).suffix.lower() == ".h":
-        keys = ["cpp" if has_cpp else "c"]
-    return next((key for key in keys if key in source.languages), None)
