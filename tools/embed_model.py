@@ -59,7 +59,7 @@ def bytes_per_label(data: Path, sequence_length: int, windows: int) -> dict[str,
         read = Shards(directory, sequence_length)
         labels = [
             int(label)
-            for index in range(min(windows, len(read)))
+            for index in read.spread(windows)
             for token, label in pairwise(read.window(index))
             if token != vocabulary.end_of_text
         ]

@@ -45,16 +45,29 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     path = path.resolve()  # "." has no name to put a temporary one beside
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
+        check_free(path)
         partial.mkdir(parents=True)
         yield partial
-        for file in partial.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-        partial.rename(path)
+        publish(partial, path)
     except OSError as error:
         raise WorkFailed(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free(path: Path) -> None:
+    """
+    Raises:
+        CodeGeeXError: `path` exists already and is not an empty directory.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
+
+
+def publish(directory: Path, path: Path) -> None:
+    """Give a directory that is complete another name, once its files are on disk."""
+    for file in directory.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+    directory.rename(path)

@@ -6,8 +6,12 @@ A shard directory holds
     documents.bin   where every document begins in tokens.bin, then its end; little-endian uint64
     meta.json       format version, type, counts, the tokenizer's fingerprint, tokens per language
 
-A reader cuts the stream into windows of `sequence_length + 1` ids (inputs and labels overlap by one). Windows are
-addressed by a global index whose order is fixed by the seed alone, so any number of workers sees the same order and
+A reader cuts the stream into windows of `sequence_length + 1` ids (inputs and labels overlap by one). How documents come
+into windows is said by `packing`:
+    dense           one after another, over the ends of windows; windows overlap by one id
+    file            each in a window of its own, cut at its end or filled up with end-of-text (paper, section 3.1)
+    fit             several whole ones in a window, which is filled up with end-of-text; only longer ones are cut
+The windows of the last two are written as they are read: `meta.json` has their length as `segment`. Windows are addressed by a global index whose order is fixed by the seed alone, so any number of workers sees the same order and
 any step can be resumed.
 """
 
@@ -19,10 +23,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from codegeex.config import read_json
 from codegeex.errors import CodeGeeXError
@@ -30,27 +34,38 @@ from codegeex.files import atomic_directory
 
 SHARDS_VERSION = 1
 
+Packing = Literal["dense", "file", "fit"]
+
 
 class ShardWriter:
     """Appends documents to a shard directory; made by `create`."""
 
-    def __init__(self, directory: Path, vocab_size: int, fingerprint: str):
-        self._directory = directory
+    def __init__(self, directory: Path, vocab_size: int, fingerprint: str, segment: int = 0):
+        self.directory, self._segment = directory, segment
         self._dtype = np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
         self._fingerprint = fingerprint
         self._tokens = (directory / "tokens.bin").open("wb")
         self._starts = [0]
         self._languages: Counter[str] = Counter()
+        self._padding = 0
 
-    def add(self, ids: list[int], language: str) -> None:
-        """Append one document; `ids` includes its end-of-text."""
-        self._tokens.write(np.asarray(ids, dtype=self._dtype).tobytes())
-        self._starts.append(self._starts[-1] + len(ids))
-        self._languages[language] += len(ids)
+    def add(self, ids: ArrayLike, language: str, padding: int = 0) -> None:
+        """Append one document.
+
+        Args:
+            ids: [N] its tokens, end-of-text included.
+            language: its key.
+            padding: how many of the ids, at the end, only fill up a window.
+        """
+        array = np.asarray(ids, dtype=self._dtype)
+        self._tokens.write(array.tobytes())
+        self._starts.append(self._starts[-1] + len(array))
+        self._languages[language] += len(array) - padding
+        self._padding += padding
 
     def _close(self) -> None:
         self._tokens.close()
-        np.asarray(self._starts, dtype="<u8").tofile(self._directory / "documents.bin")
+        np.asarray(self._starts, dtype="<u8").tofile(self.directory / "documents.bin")
         meta = {
             "format_version": SHARDS_VERSION,
             "dtype": self._dtype.name,
@@ -59,20 +74,23 @@ class ShardWriter:
             "tokenizer": self._fingerprint,
             "tokens_per_language": dict(sorted(self._languages.items())),
         }
-        (self._directory / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+        if self._segment:
+            meta |= {"segment": self._segment, "padding": self._padding}
+        (self.directory / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
 
 
 @contextmanager
-def create(directory: str | Path, vocab_size: int, fingerprint: str) -> Iterator[ShardWriter]:
+def create(directory: str | Path, vocab_size: int, fingerprint: str, segment: int = 0) -> Iterator[ShardWriter]:
     """A writer of a new shard directory, which appears whole when the block ends well.
 
     Args:
         directory: where; must not exist.
         vocab_size: ids of the tokenizer.
         fingerprint: the tokenizer's `fingerprint`.
+        segment: ids of a window, where documents are packed into windows before they are written.
     """
     with atomic_directory(Path(directory)) as partial:
-        writer = ShardWriter(partial, vocab_size, fingerprint)
+        writer = ShardWriter(partial, vocab_size, fingerprint, segment)
         try:
             yield writer
         finally:
@@ -93,6 +111,11 @@ class Windows(ABC):
     @abstractmethod
     def window(self, index: int) -> NDArray[np.int64]:
         """Window `index`, [sequence_length + 1]."""
+
+    def spread(self, count: int) -> list[int]:
+        """The indices of at most `count` windows, spread evenly over all."""
+        count = min(count, len(self))
+        return [place * len(self) // count for place in range(count)]
 
     def shuffled(self, index: int, seed: int) -> NDArray[np.int64]:
         """Window `index` of an endless stream in which every epoch is a fresh permutation drawn from `seed`."""
@@ -128,17 +151,32 @@ class Shards(Windows):
                 f"{self.directory}: tokens.bin holds {len(self.tokens)} ids, not {self.meta['tokens']}."
             )
         self.sequence_length = sequence_length
-        self._windows = (len(self.tokens) - 1) // sequence_length
+        segment = self.meta.get("segment", 0)
+        if segment not in (0, sequence_length + 1):
+            raise CodeGeeXError(
+                f"{self.directory} is packed for windows of {segment - 1} tokens, not {sequence_length}."
+            )
+        # Packed segments stand side by side; windows of a stream overlap by one id.
+        self._stride = segment or sequence_length
+        self._windows = len(self.tokens) // segment if segment else (len(self.tokens) - 1) // sequence_length
         if self._windows < 1:
             raise CodeGeeXError(f"{self.directory}: fewer than one window of {sequence_length + 1} tokens.")
 
     def __len__(self) -> int:
-        """Windows in one epoch; each starts where the one before it ended."""
+        """Windows in one epoch."""
         return self._windows
+
+    def documents(self, index: int) -> range:
+        """The numbers of the documents that window `index` has tokens of."""
+        starts = np.fromfile(self.directory / "documents.bin", "<u8")
+        first, end = index * self._stride, index * self._stride + self.sequence_length + 1
+        return range(
+            int(np.searchsorted(starts, first, side="right")) - 1, int(np.searchsorted(starts[:-1], end, side="left"))
+        )
 
     def window(self, index: int) -> NDArray[np.int64]:
         """Window `index` of the stream; every id of it is to be foretold."""
-        start = index * self.sequence_length
+        start = index * self._stride
         return self.tokens[start : start + self.sequence_length + 1].astype(np.int64)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +14,10 @@ import typer
 
 from codegeex.cli.assist import _read
 from codegeex.cli.options import Json
+from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError
 
-corpus_app = typer.Typer(help="Build training data from source packages, and look into it.", no_args_is_help=True)
+corpus_app = typer.Typer(help="Build training data from source code, and look into it.", no_args_is_help=True)
 
 
 def _needs_packages(module: str) -> Any:
@@ -29,40 +32,64 @@ def _needs_packages(module: str) -> Any:
 @corpus_app.command(name="build")
 def corpus_build(
     sources: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="YAML list of sources, folder, git repository, archive, or table of files (.jsonl, .parquet).",
+            help="Recipe (.yaml), folder, git repository, archive, table of files (.jsonl, .parquet), or a URL of such.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as packing=fit; may be repeated."),
+    ] = None,
+    benchmark: Annotated[
+        list[Path] | None, typer.Option(help="HumanEval-X data, or problems in JSONL, to keep out; may be repeated.")
+    ] = None,
     cache: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("data/archives"),
-    benchmark: Annotated[list[Path] | None, typer.Option(help="HumanEval-X data to keep out; may be repeated.")] = None,
-    vocab_size: Annotated[int, typer.Option(help="Ids of the tokenizer that is trained.", min=300)] = 8192,
-    validation_share: Annotated[
-        float, typer.Option(help="Share of the repositories kept out of training.", min=0, max=1)
-    ] = 0.0,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help='Ray cluster to work on ("auto", host:port).')] = "",
     as_json: Json = False,
 ) -> None:
-    """Gather source files, clean them, and write token shards."""
+    """Gather source files, clean them, and write token shards. Interrupted, the same command goes on."""
     building = _needs_packages("codegeex.corpus.build")
-    settings = building.Settings(vocab_size=vocab_size, validation_share=validation_share)
+    if ray:
+        _needs_packages("codegeex.corpus.engine").use_ray(ray)
     report = building.build(
-        sources, output, cache, benchmark or [], lambda line: print(line, file=sys.stderr, flush=True), settings
+        sources,
+        output,
+        cache,
+        benchmark or [],
+        settings or [],
+        lambda line: print(line, file=sys.stderr, flush=True),
+        _bar,
     )
+    for line in report["damaged"]:
+        print(f"warning: {line}", file=sys.stderr)
     if as_json:
         print(json.dumps({"output": str(output)} | report))
+    else:
+        print(f"{output}: {_words(report)}; see {output / 'report.html'}", file=sys.stderr)
+
+
+def _words(report: dict[str, Any]) -> str:
+    tokens = sum(meta["tokens"] for meta in report["shards"].values())
+    return f"{tokens:,} tokens of {len(report['languages'])} languages"
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Any]:
+    with count_progress(name) as progress:
+        yield progress
 
 
 @corpus_app.command()
 def why(
     file: Annotated[Path, typer.Argument(help="Source file, its path as it would be in an archive.")],
+    benchmark: Annotated[list[Path] | None, typer.Option(help="Benchmark to be kept out; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print every rule with what it measures of a file, and the verdict."""
-    from codegeex.corpus.explain import explain
-
-    answer = explain(_read(file), str(file))
+    answer = _needs_packages("codegeex.corpus.explain").explain(_read(file), str(file), benchmark or [])
     if as_json:
         print(json.dumps(answer))
         return
@@ -79,6 +106,22 @@ def why(
     if masked:
         print(f"would be masked: {masked}")
     print(f"taken as {answer['language']}" if answer["taken"] else f"left out: {', '.join(answer['reasons'])}")
+
+
+@corpus_app.command()
+def origin(
+    shards: Annotated[Path, typer.Argument(help="Shard directory, such as data/mine/files.")],
+    window: Annotated[int, typer.Option(help="Number of the window.", min=0)] = 0,
+    sequence_length: Annotated[int, typer.Option(help="Tokens of a window.", min=1)] = 512,
+    as_json: Json = False,
+) -> None:
+    """Print which files a window of tokens comes from, with repository, licence and hash."""
+    found = _needs_packages("codegeex.corpus.ledger").origins(shards, window, sequence_length)
+    if as_json:
+        print(json.dumps({"window": window, "origins": found}))
+        return
+    for row in found:
+        print(f"{row['source']} {row['version']} {row['path']}  {row['licence']}  sha256:{row['sha256']}")
 
 
 @corpus_app.command()

@@ -1,230 +1,260 @@
-"""`codegeex corpus build`: from a list of source packages to a tokenizer and token shards.
+"""`codegeex corpus build`: from sources to a tokenizer and token shards, stage by stage.
 
-Stages: fetch, clean (filters, licences, exact duplicates, benchmarks, secrets), near duplicates, pairs, balance, write.
-The order of everything follows from the recipe and a seed, so the same archives give the same shards.
+    read             sources → files                                      `reading`
+    clean            rules, licences, secrets, benchmarks → verdicts      `cleaning`
+    duplicates       equal and similar files                              `choosing`, `dedup`
+    pairs            intents and functions                                `mining`
+    tokenizer        trained, or taken                                    `encoding`
+    encode           tags, fill-in-the-middle, tokens                     `encoding`
+    pack             windows, shards, ledgers, report                     `packing`, `ledger`, `report`
+
+Every stage is a Daft dataframe from Parquet to Parquet. Everything follows from the recipe and a seed, so the same
+sources give the same shards, on any number of cores or machines, and whether or not the build was interrupted.
+
+Output:
+    tokenizer/tokenizer.json
+    files/                  whole source files: language tag, text, end-of-text
+    pairs/                  intent, function: what `codegeex generate` is asked for
+    validation/<language>/  both kinds, from repositories that training never sees
+    verdicts/               for every file that was read: what each rule measured, and why it was left out
+    report.json, report.html
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from codegeex.corpus import decontaminate, dedup, filters, licences, pairs, secrets
-from codegeex.corpus.dataset import Settings, write_dataset
+import numpy as np
+from numpy.typing import NDArray
+
+import codegeex
+from codegeex import recipes
+from codegeex import tokenizer as tokenizers
+from codegeex.corpus import (
+    choosing,
+    cleaning,
+    decontaminate,
+    encoding,
+    engine,
+    mining,
+    output,
+    reading,
+    rules,
+    settings,
+    sources,
+    work,
+)
 from codegeex.corpus.decontaminate import Benchmark
-from codegeex.corpus.pairs import Pair
-from codegeex.corpus.readers import read
-from codegeex.corpus.sources import Document, Source, fetch, load, local
-from codegeex.files import atomic_directory
+from codegeex.corpus.settings import Settings
+from codegeex.corpus.sources import Source
+from codegeex.corpus.work import Report, Say, Work
+from codegeex.errors import CodeGeeXError
+from codegeex.files import check_free
 
-Report = dict[str, Any]
-
-_TEST_PATH = re.compile(r"(^|/)(tests?|testing|benchmarks?)/|_test\.|[Tt]est\.\w+$|(^|/)test_")
+Bar = Callable[[str], AbstractContextManager[engine.Progress | None]]
+"""Makes the progress of a stage with this name."""
 
 
 def build(
-    inputs: Sequence[Path],
-    output: Path,
+    inputs: Sequence[str],
+    target: Path,
     cache: Path,
     benchmarks: Sequence[Path] = (),
-    report: Callable[[str], None] = lambda line: None,
-    settings: Settings | None = None,
+    overrides: Sequence[str] = (),
+    say: Say = lambda line: None,
+    bar: Bar = lambda name: nullcontext(),
 ) -> Report:
-    """Build a dataset; `codegeex.corpus.dataset` says what `output` holds.
+    """Build a corpus.
 
     Args:
-        inputs: YAML lists of sources, folders, git repositories, archives, tables of files (JSONL, Parquet).
-        output: directory to write; must not exist.
+        inputs: recipes (YAML), folders, git repositories, archives, tables of files (JSONL, Parquet), URLs of such.
+        target: directory to write; must not exist.
         cache: where downloaded archives are kept.
-        benchmarks: directories with HumanEval-X data, whose overlaps are dropped.
-        report: called with a line about each stage.
-        settings: vocabulary, window and rates.
+        benchmarks: what must not be learned, see `decontaminate.read_benchmark`.
+        overrides: `key=value` of `Settings`.
+        say: called with a line about each stage.
+        bar: shows how far a stage is.
 
     Returns:
-        `stages` (name, kept, dropped by reason, seconds), `languages` (files, characters and pairs in training) and
-        `benchmarks` (whose overlaps were dropped); also written to `output`/report.json.
+        `stages` (name, kept, dropped by reason, seconds, megabytes, languages), `languages` (files, characters and
+        pairs in training), `shards`, `damaged` sources and `benchmarks`; also written to report.json.
+
+    Raises:
+        CodeGeeXError: a source or setting is wrong, or nothing is left to learn from.
+        WorkFailed: a package could not be fetched, the disk is full, a worker died; the same command goes on then.
     """
-    settings = settings or Settings()
-    sources = [
-        source
-        for path in inputs
-        for source in (load(path) if path.suffix in (".yaml", ".yml") and path.is_file() else [local(path)])
-    ]
-    problems = [problem for directory in benchmarks for problem in decontaminate.read_humaneval_x(directory)]
+    check_free(target)
+    listed, chosen = _recipe(inputs, list(overrides))
+    problems = [problem for path in benchmarks for problem in decontaminate.read_benchmark(path)]
     benchmark = Benchmark(problems)
-    stages: list[dict[str, Any]] = []
-    began = time.monotonic()
-
-    def stage(name: str, kept: int, dropped: Counter[str]) -> None:
-        nonlocal began
-        seconds, began = time.monotonic() - began, time.monotonic()
-        counts = dict(dropped.most_common())
-        stages.append({"name": name, "kept": kept, "dropped": counts, "seconds": round(seconds, 1)})
-        report(f"{name}: {kept:,} kept, {dropped.total():,} dropped, {seconds:.0f} s")
-
-    with atomic_directory(output) as partial:
-        archives = list(fetch(sources, cache))
-        stage("fetch", len(archives), Counter())
-        documents, dropped = clean(
-            ((source, document) for source, path in archives for document in read(path, source)), benchmark
-        )
-        stage("clean", len(documents), dropped)
-        held_out = frozenset(source.name for source in sources if source.validation) | chosen_by_chance(
-            {document.source for document in documents}, settings.validation_share
-        )
-        documents, dropped = without_near_duplicates(documents, held_out)
-        stage("near duplicates", len(documents), dropped)
-        found, dropped = mine(documents, benchmark)
-        stage("pairs", len(found), dropped)
-        documents, dropped = balance(documents, settings.characters_per_language)
-        stage("balance", len(documents), dropped)
-        write_dataset(partial, documents, found, held_out, settings)
-        stage("write", len(documents) + len(found), Counter())
-        result = {
-            "stages": stages,
-            "languages": _by_language(documents, found, held_out),
-            "benchmarks": ["HumanEval-X"] if problems else [],
-        }
-        (partial / "report.json").write_text(json.dumps(result, indent=2) + "\n")
-    return result
-
-
-def clean(documents: Iterable[tuple[Source, Document]], benchmark: Benchmark) -> tuple[list[Document], Counter[str]]:
-    """Filter documents, strip their licence headers, drop exact duplicates and contaminated ones, mask secrets.
-
-    Returns:
-        What is kept, and the number dropped for each reason.
-    """
-    kept: list[Document] = []
-    dropped: Counter[str] = Counter()
-    seen: set[bytes] = set()
-    for source, document in documents:
-        text = filters.strip_licence_header(document.text, document.language)
-        reason = None if source.names_vendored(document.path) else filters.check_path(document.path)
-        named = licences.in_header(document.text)
-        if not reason and not licences.allows(named or document.licence):
-            reason = "licence"
-        if not reason and document.stars is not None and document.stars < 1:  # paper, section 3.1
-            reason = "no stars"
-        if not reason:
-            # What the header says of the file's origin is gone once it is stripped.
-            told = filters.is_generated(document.text) or filters.is_copyleft(document.text)
-            reason = filters.check(document.text if told else text)
-        if reason == filters.SMALL.name:  # no document of its own, but its functions may be pairs
-            reason = None
-        if not reason and (key := _key(text)) in seen:
-            reason = "duplicate"
-        if not reason and benchmark.overlaps(text):
-            reason = "benchmark"
-        if reason:
-            dropped[reason] += 1
-            continue
-        seen.add(key)
-        masked, _ = secrets.mask(text)
-        kept.append(replace(document, text=masked, licence=named or document.licence))
-    return kept, dropped
-
-
-def chosen_by_chance(names: Iterable[str], share: float) -> frozenset[str]:
-    """About that share of the repositories, whatever others there are beside them."""
-    return frozenset(
-        name for name in names if int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
-    )
-
-
-def without_near_duplicates(
-    documents: Sequence[Document], held_out: frozenset[str]
-) -> tuple[list[Document], Counter[str]]:
-    """One document of all that are alike: a held-out one before all others, no test before a test, then the longest."""
-    preference = [
-        (document.source in held_out, not _TEST_PATH.search(document.path), len(document.text))
-        for document in documents
-    ]
-    instead = dedup.near_duplicates([document.text for document in documents], preference)
-    kept = [document for document, other in zip(documents, instead, strict=True) if other is None]
-    return kept, Counter({"near duplicate": len(documents) - len(kept)})
-
-
-def mine(documents: Iterable[Document], benchmark: Benchmark) -> tuple[list[tuple[Document, Pair]], Counter[str]]:
-    """The pairs of documents that are not tests, without exact duplicates and contaminated ones."""
-    kept: list[tuple[Document, Pair]] = []
-    dropped: Counter[str] = Counter()
-    seen: set[bytes] = set()
-    for document in documents:
-        if _TEST_PATH.search(document.path):
-            continue
-        for pair in pairs.mine(document.text, document.language):
-            if (key := _key(pair.code)) in seen:
-                dropped["duplicate"] += 1
-            elif benchmark.overlaps(pair.code) or any(map(benchmark.overlaps, pair.intents)):
-                dropped["benchmark"] += 1
-            else:
-                seen.add(key)
-                kept.append((document, pair))
-    return kept, dropped
-
-
-def balance(documents: Sequence[Document], characters: int) -> tuple[list[Document], Counter[str]]:
-    """Drop small files, give every language at most `characters`, and every package in it at most one common share.
-
-    Small packages stay whole; large ones keep their first files in an order that chance decides, tests last.
-    """
-    dropped: Counter[str] = Counter()
-    groups: dict[str, dict[str, list[Document]]] = defaultdict(lambda: defaultdict(list))
-    for document in documents:
-        if not filters.SMALL.takes(document.text):
-            dropped[filters.SMALL.name] += 1
-        else:
-            groups[document.language][document.source].append(document)
-    kept: list[Document] = []
-    for packages in groups.values():
-        share = common_share([sum(len(file.text) for file in files) for files in packages.values()], characters)
-        for files in packages.values():
-            files.sort(key=lambda file: (bool(_TEST_PATH.search(file.path)), _key(file.path)))
-            size = 0
-            for file in files:
-                size += len(file.text)
-                if size > share:
-                    break
-                kept.append(file)
-    dropped["over its share"] = len(documents) - len(kept) - dropped.total()
-    return kept, dropped
-
-
-def common_share(sizes: Sequence[int], total: int) -> float:
-    """The largest s for which Σ min(size, s) ≤ total; infinite where everything fits."""
-    left = float(total)
-    for index, size in enumerate(sorted(sizes)):
-        waiting = len(sizes) - index
-        if size * waiting > left:
-            return left / waiting
-        left -= size
-    return float("inf")
-
-
-def _key(text: str) -> bytes:
-    """Equal for texts that differ only in white space."""
-    return hashlib.sha256("".join(text.split()).encode()).digest()
-
-
-def _by_language(
-    documents: Sequence[Document], found: Sequence[tuple[Document, Pair]], held_out: frozenset[str]
-) -> dict[str, Report]:
-    """What training sees of each language."""
-    files = [document for document in documents if document.source not in held_out]
-    pairs_of = Counter(document.language for document, _ in found if document.source not in held_out)
-    return {
-        language: {
-            "files": sum(document.language == language for document in files),
-            "characters": sum(len(document.text) for document in files if document.language == language),
-            "pairs": pairs_of[language],
-        }
-        for language in sorted({document.language for document in files})
+    names = [path.name for path in benchmarks]
+    places = list(sources.fetch(listed, cache))
+    marks = {
+        "version": codegeex.__version__,
+        "sources": [[asdict(source), place, _mark(place)] for source, place in places],
+        "settings": asdict(chosen),
+        "benchmarks": hashlib.sha256(repr(sorted(problems)).encode()).hexdigest(),
     }
+    folder = target.resolve().with_name(f"{target.resolve().name}.build")
+    with work.opened(folder, marks, say) as at_work:
+        return _Build(at_work, chosen, benchmark, names, bar).run(listed, places, target)
+
+
+def _recipe(inputs: Sequence[str], overrides: list[str]) -> tuple[list[Source], Settings]:
+    """The sources of all inputs, and the settings of the one that has any."""
+    listed: list[Source] = []
+    found: dict[str, Any] = {}
+    origin = "--set"
+    for one in inputs:
+        if not one.endswith((".yaml", ".yml")) or sources.is_url(one):
+            listed.append(sources.local(one))
+            continue
+        content = recipes.read(one)
+        if unknown := content.keys() - {"sources", "settings"}:
+            raise CodeGeeXError(f"{one}: unknown key {min(unknown)}; a corpus recipe has sources and settings.")
+        listed += sources.parse(content, Path(one))
+        if content.get("settings"):
+            if found:
+                raise CodeGeeXError(f"{origin} and {one} both have settings; leave those of one of them out.")
+            found, origin = content["settings"], one
+    return listed, settings.load(found, overrides, origin)
+
+
+def _mark(place: str) -> list[int]:
+    """What tells that an archive or table is another one than before."""
+    path = Path(place)
+    facts = path.stat() if not sources.is_url(place) and path.is_file() else None
+    return [facts.st_size, facts.st_mtime_ns] if facts else []
+
+
+class _Build:
+    """The stages of one build, in their order."""
+
+    def __init__(self, at_work: Work, chosen: Settings, benchmark: Benchmark, benchmarks: list[str], bar: Bar):
+        self.work, self.settings, self.benchmark, self.benchmarks = at_work, chosen, benchmark, benchmarks
+        self.bar = bar
+
+    def stage(self, name: str, make: Callable[[Path, engine.Progress | None], Report]) -> Path:
+        def shown(folder: Path) -> Report:
+            with self.bar(name) as progress:
+                return make(folder, progress)
+
+        return self.work.stage(name, shown)
+
+    def run(self, listed: Sequence[Source], places: Sequence[tuple[Source, str]], target: Path) -> Report:
+        read = self.stage("read", lambda folder, bar: reading.read_sources(places, folder, bar))
+        total = self.work.stages[-1]["kept"]
+        chosen = rules.rules(self.settings.licences, self.benchmark)
+        clean = self.stage("clean", lambda folder, bar: cleaning.clean(read, folder, chosen, total, bar))
+        self._check_taken()
+        files = choosing.load(clean)
+        validation = choosing.held_out(
+            files.source_names,
+            (source.name for source in listed if source.validation),
+            self.settings.validation_share,
+        )
+        threshold = self.settings.near_duplicates
+        alike = self.stage(
+            "duplicates",
+            lambda folder, bar: choosing.find_duplicates(clean, folder, files, validation, threshold, bar),
+        )
+        single = choosing.without(files, alike)
+        mined, counts = None, {}
+        if self.settings.pairs:
+            mined = self.stage(
+                "pairs", lambda folder, bar: mining.mine_pairs(clean, folder, files, single, self.benchmark, bar)
+            )
+            counts = {name: entry["kept"] for name, entry in self.work.stages[-1]["languages"].items()}
+        learned, balanced = choosing.balance(files, single, self.settings)
+        self.stage("balance", lambda folder, bar: balanced)
+        encoder = self._encoder(clean, files, learned, validation)
+        encoded = [
+            self.stage(
+                "encode files", lambda folder, bar: self._encode_files(clean, folder, files, learned, encoder, bar)
+            )
+        ]
+        if mined:
+            encoded.append(
+                self.stage(
+                    "encode pairs",
+                    lambda folder, bar: (
+                        encoding.encode_pairs(mined, folder, counts, encoder, bar)
+                        or {"kept": sum(counts.values()), "dropped": {}}
+                    ),
+                )
+            )
+        packed = self.stage(
+            "pack", lambda folder, bar: output.pack(encoded, folder, encoder, self.settings.packing, validation, bar)
+        )
+        outcome = {
+            "stages": self.work.stages,
+            "languages": self._by_language(files, learned, validation, mined),
+            "shards": self.work.stages[-1]["shards"],
+            "damaged": self.work.stages[0]["damaged"],
+            "benchmarks": self.benchmarks if self.benchmark else [],
+            "settings": asdict(self.settings),
+        }
+        output.finish(packed, target, outcome, clean, alike, files, single, learned)
+        return outcome
+
+    def _check_taken(self) -> None:
+        report = self.work.stages[-1]
+        if not report["kept"]:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items())
+            raise CodeGeeXError(
+                f"no file of these sources is taken ({reasons or 'none is in a language of the corpus'})."
+            )
+
+    def _encoder(
+        self, clean: Path, files: choosing.Files, learned: NDArray[np.int64], validation: frozenset[str]
+    ) -> encoding.Encoder:
+        is_held_out = np.array([name in validation for name in files.source_names], np.bool_)[files.sources]
+        training = learned[~is_held_out[learned]]
+        share = self.settings.tokenizer_sample / max(1, int(files.characters[training].sum()))
+
+        def make(folder: Path, bar: engine.Progress | None) -> Report:
+            made = (
+                tokenizers.load(self.settings.tokenizer)
+                if self.settings.tokenizer
+                else encoding.learn_tokenizer(clean, files.ids[training], share, self.settings)
+            )
+            made.save(folder)
+            return {"kept": len(made), "dropped": {}}
+
+        return encoding.Encoder(tokenizers.load(self.stage("tokenizer", make)), self.settings, validation)
+
+    def _encode_files(
+        self,
+        clean: Path,
+        folder: Path,
+        files: choosing.Files,
+        learned: NDArray[np.int64],
+        encoder: encoding.Encoder,
+        bar: engine.Progress | None,
+    ) -> Report:
+        encoding.encode_files(clean, folder, files.ids[learned], encoder, bar)
+        return {"kept": len(learned), "dropped": {}, "megabytes": float(files.characters[learned].sum() / 1e6)}
+
+    def _by_language(
+        self, files: choosing.Files, learned: NDArray[np.int64], validation: frozenset[str], mined: Path | None
+    ) -> dict[str, Report]:
+        """What training sees of each language."""
+        is_held_out = np.array([name in validation for name in files.source_names], np.bool_)[files.sources]
+        training = learned[~is_held_out[learned]]
+        numbers = files.languages[training]
+        found = mining.count(mined, validation) if mined else Counter()
+        return {
+            name: {
+                "files": int((numbers == number).sum()),
+                "characters": int(files.characters[training][numbers == number].sum()),
+                "pairs": found[name],
+            }
+            for number, name in sorted(enumerate(files.language_names), key=lambda item: item[1])
+            if (numbers == number).any() or found[name]
+        }

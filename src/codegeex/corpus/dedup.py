@@ -1,4 +1,4 @@
-"""Near duplicates: MinHash signatures, locality-sensitive hashing, connected components.
+"""Duplicates: equal texts by their keys, near ones by MinHash, locality-sensitive hashing and connected components.
 
 The similarity of two texts is the Jaccard index of their sets of 5-grams of words: |A ∩ B| / |A ∪ B|. A hash function
 puts both sets in a random order; that their least members are the same has exactly this probability. So a signature of
@@ -13,16 +13,12 @@ The hashing is Daft's, in Rust, on one machine or many. What is left is 448 byte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import daft
 import numpy as np
-from daft import functions
+from daft import Expression, functions
 from numpy.typing import NDArray
-
-THRESHOLD = 0.85
-"""Similarity from which texts count as duplicates (Lee et al. 2022 and The Stack use 0.7 to 0.85)."""
 
 NGRAM = 5
 """Words of a shingle, as in The Stack."""
@@ -34,42 +30,43 @@ COMPARED = 16
 """Members of a bucket that each text is compared with: buckets of boilerplate may hold thousands."""
 
 
-def signatures(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """The MinHash signatures, [N, HASHES]; rows of texts with fewer than `NGRAM` words come from all their words."""
-    words = functions.regexp_replace(daft.col("text"), r"\W+", " ")
-    hashes = functions.minhash(functions.strip(words), num_hashes=HASHES, ngram_size=NGRAM)
-    table = daft.from_pydict({"text": list(texts)}).select(hashes.alias("hashes")).to_arrow()
-    column: Any = table["hashes"].combine_chunks()
-    return np.asarray(column.flatten(), dtype=np.uint32).reshape(-1, HASHES)
+def signature(text: Expression) -> Expression:
+    """The MinHash signature of a text, [HASHES] uint32; one with fewer than `NGRAM` words is hashed as a whole."""
+    words = functions.strip(functions.regexp_replace(text, r"\W+", " "))
+    return functions.minhash(words, num_hashes=HASHES, ngram_size=NGRAM)
 
 
-def near_duplicates(texts: Sequence[str], preference: Sequence[Any]) -> list[int | None]:
-    """Which texts another one stands for.
+def near_duplicates(found: NDArray[np.uint32], filled: NDArray[np.bool_], threshold: float) -> NDArray[np.int64]:
+    """Which texts are alike, directly or through others.
 
     Args:
-        texts: N of them; empty ones are like nothing.
-        preference: N values that can be ordered; of texts that are alike the one with the largest is kept, the first
-            of several.
+        found: [N, HASHES] their signatures.
+        filled: [N] whether they have words at all; those that do not are like nothing.
+        threshold: similarity from which two texts are alike.
 
     Returns:
-        For each text the index of the one that is kept in its place, or None if it is kept itself.
+        [N] for each text the least index of its component.
     """
-    if not texts:
-        return []
-    found = signatures(texts)
-    groups = Components(len(texts))
-    filled = np.array([bool(text.strip()) for text in texts])
+    groups = Components(len(found))
     for first, second in candidates(found, filled):
-        alike = (found[first] == found[second]).mean(axis=1) >= THRESHOLD
+        alike = (found[first] == found[second]).mean(axis=1) >= threshold
         for one, other in zip(first[alike].tolist(), second[alike].tolist(), strict=True):
             groups.join(one, other)
-    best: dict[int, int] = {}
-    for index in range(len(texts)):
-        root = groups.root(index)
-        if root not in best or preference[index] > preference[best[root]]:
-            best[root] = index
-    kept = (best[groups.root(index)] for index in range(len(texts)))
-    return [None if other == index else other for index, other in enumerate(kept)]
+    return groups.roots()
+
+
+def chosen(components: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[N] for each text the index of the one of its component that is kept: that of the lowest rank.
+
+    Args:
+        components: [N] equal for texts of one component.
+        rank: [N] all different.
+    """
+    order = np.argsort(rank)
+    _, first, inverse = np.unique(components[order], return_index=True, return_inverse=True)
+    answer = np.empty(len(components), np.int64)
+    answer[order] = order[first[inverse]]
+    return answer
 
 
 def candidates(found: NDArray[np.uint32], wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
@@ -97,7 +94,7 @@ class Components:
         self._parents = list(range(count))
 
     def root(self, index: int) -> int:
-        """What stands for the component that `index` is in."""
+        """The least thing of the component that `index` is in."""
         parents = self._parents
         while parents[index] != index:
             parents[index] = index = parents[parents[index]]
@@ -105,4 +102,9 @@ class Components:
 
     def join(self, one: int, other: int) -> None:
         """Make one component of two."""
-        self._parents[self.root(other)] = self.root(one)
+        first, second = sorted((self.root(one), self.root(other)))
+        self._parents[second] = first
+
+    def roots(self) -> NDArray[np.int64]:
+        """[N] the root of each."""
+        return np.fromiter(map(self.root, range(len(self._parents))), np.int64, len(self._parents))

@@ -2,56 +2,70 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from codegeex import languages
-from codegeex.corpus import filters, licences, secrets
+import daft
+import pyarrow as pa
+from daft import functions
+
+from codegeex.corpus import cleaning, decontaminate, engine, readers, reading, rules, secrets
+from codegeex.corpus.decontaminate import Benchmark
+from codegeex.corpus.sources import Source
 
 
-def explain(text: str, path: str) -> dict[str, Any]:
+def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, Any]:
     """What every rule says of a file by itself; whether it is a duplicate depends on the others.
+
+    A file that names no licence is judged as if it had a permissive one, as nobody knows what is above it.
 
     Returns:
         "taken", "reasons" (names of the rules that leave it out), "language" (key or None), "masked" (secrets by
         placeholder), and "rules": name, measured, taken_if and ok of each.
     """
-    found = languages.for_path(path)
-    told = filters.check_path(path)
-    licence = licences.in_header(text)
-    rules = [
-        _row("language", found[0].name if found else "none", "known by the file's name", bool(found)),
-        _row("path", told or "ordinary", "neither vendored nor built", told is None),
-        _row("licence", licence or "not named", "permissive, if it is named", not licence or licences.allows(licence)),
+    problems = [problem for one in benchmarks for problem in decontaminate.read_benchmark(one)]
+    source = Source(Path(path).name, "local", languages=())
+    language = readers.tell(path, text, source, has_cpp=False)
+    row = dict.fromkeys(reading.SCHEMA.names) | {
+        "id": 0, "text": text, "language": language or "python", "path": path, "licence": "MIT", "named": False,
+        "problem": "",
+    }  # fmt: skip
+    chosen = rules.rules(benchmark=Benchmark(problems))
+    frame = cleaning.judged(daft.from_arrow(pa.Table.from_pylist([row], reading.SCHEMA)), chosen)
+    takes = functions.to_struct(**{rule.name: rule.takes for rule in chosen})
+    (found,) = engine.collect(frame.select("measured", "body", takes.alias("takes"))).to_pylist()
+    answer = [
+        {
+            "name": "language",
+            "measured": language or "none",
+            "taken_if": "one of the corpus, by the file's name",
+            "ok": language is not None,
+        }
     ]
-    body = filters.strip_licence_header(text, found[0].key) if found else text
-    for rule in filters.RULES:
-        # Who made a file and under which licence stands in the header; everything else is asked of what is kept.
-        asked = text if rule.high == 0 else body
-        if rule.high == 0:
-            measured, limit = ("yes" if rule.measure(asked) else "no"), "no"
-        else:
-            measured, limit = _number(rule.measure(asked), rule.unit), _limits(rule)
-        rules.append(_row(rule.name, measured, limit, rule.takes(asked)))
-    reasons = [rule["name"] for rule in rules if not rule["ok"]]
+    for rule in chosen:
+        measured = found["measured"][rule.name]
+        answer.append(
+            {
+                "name": rule.name,
+                "measured": _words(measured, rule.unit),
+                "taken_if": rule.taken_if,
+                "ok": found["takes"][rule.name] is not False,
+            }
+        )
+    reasons = [rule["name"] for rule in answer if not rule["ok"]]
     return {
         "taken": not reasons,
         "reasons": reasons,
-        "language": found[0].key if found else None,
-        "masked": dict(secrets.mask(body)[1]),
-        "rules": rules,
+        "language": language,
+        "masked": dict(secrets.mask(found["body"])[1]),
+        "rules": answer,
     }
 
 
-def _row(name: str, measured: str, taken_if: str, ok: bool) -> dict[str, Any]:
-    return {"name": name, "measured": measured, "taken_if": taken_if, "ok": ok}
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if unit else f"{value:.0%}"
-
-
-def _limits(rule: filters.Rule) -> str:
-    least = [f"at least {_number(rule.low, rule.unit)}"] if rule.low > -math.inf else []
-    most = [f"at most {_number(rule.high, rule.unit)}"] if rule.high < math.inf else []
-    return ", ".join(least + most)
+def _words(value: Any, unit: str) -> str:
+    if value is None or value == "":
+        return "nothing" if not unit else "not known"
+    if unit == "share":
+        return f"{value:.1%}"
+    return f"{value:,.0f} {unit}" if unit else str(value)

@@ -6,8 +6,13 @@ Licences are SPDX expressions. `PERMISSIVE` is what the corpus takes unless a re
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
+
+import daft
+from daft import DataType, Expression, Series, functions
+
+from codegeex.corpus.measures import filled
 
 _NAMES = "MIT MIT-0 BSD-2-Clause BSD-3-Clause Apache-2.0 ISC BSL-1.0 PSF-2.0 Zlib Unlicense CC0-1.0 0BSD NCSA"
 PERMISSIVE = frozenset(_NAMES.split()) | {"Apache-2.0 WITH LLVM-exception"}
@@ -18,7 +23,7 @@ LICENCE_FILE = re.compile(r"(?:^|[-_.])(?:licen[cs]e|copying|unlicense|notice\.l
 HEADER_LINES = 30
 """Lines at the top of a file in which a licence is named."""
 
-_SPDX = re.compile(r"SPDX-License-Identifier:\s*([\w.+() \t-]+)")
+_SPDX = r"SPDX-License-Identifier:\s*([\w.+() \t-]+)"
 _WORD = re.compile(r"\(|\)|[\w.+-]+")
 
 # All phrases of a row have to be there. Of rows that begin alike, the stricter comes first.
@@ -54,10 +59,23 @@ _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def in_header(text: str) -> str | None:
-    """The SPDX expression that the first lines of a file name, or None."""
-    found = _SPDX.search("\n".join(text.split("\n", HEADER_LINES)[:HEADER_LINES]))
-    return found[1].strip() if found else None
+def in_header(text: Expression) -> Expression:
+    """The SPDX expression that the first lines of a file name, or null."""
+    head = functions.substring_index(text, "\n", HEADER_LINES)
+    return functions.strip(functions.regexp_extract(head, _SPDX, 1))
+
+
+def allowed(expression: Expression, wanted: Iterable[str]) -> Expression:
+    """`allows` of each expression of a column."""
+    names = frozenset(wanted)
+
+    @daft.func.batch(return_dtype=DataType.bool(), use_process=False)
+    def answers(expression: Series) -> list[bool]:
+        known: dict[str, bool] = {}
+        values = filled(expression).to_pylist()
+        return [known[value] if value in known else known.setdefault(value, allows(value, names)) for value in values]
+
+    return answers(expression)
 
 
 def classify(text: str) -> str | None:

@@ -1,12 +1,16 @@
 """Reading source files from where people have them: folders, git repositories, archives, tables of files.
 
 Nothing is unpacked to disk, no link is followed, and nothing is read whose size says that it would be left out anyway.
+What looks like a file that is wanted, but cannot be taken, is told all the same: by name, with the reason.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import hashlib
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -14,18 +18,28 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from codegeex import languages
 from codegeex.corpus import licences
-from codegeex.corpus.sources import Document, Source
+from codegeex.corpus.sources import Document, Source, is_url
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 MAX_MEMBER_BYTES = 100_000
 """Larger files are left out (paper, section 3.1)."""
 
+MAX_EXPANSION, ALWAYS_EXPANDS = 100, 1 << 30
+"""An archive that unpacks to so many times its size, and to more than a gigabyte, is a bomb: source code packs 4 to 20
+times, test data with long runs of one byte up to 60."""
+
+MAX_ROW_BYTES = 16 * MAX_MEMBER_BYTES
+"""A longer line of JSONL is not read to its end: a text that may be taken fits, with every character escaped."""
+
 TABLES = (".jsonl", ".jsonl.gz", ".parquet")
+ZIPS = (".zip", ".whl")
 
 _CPP_SUFFIXES = frozenset(languages.get("cpp").extensions) - {".h"}
 _COLUMNS = {
@@ -35,6 +49,7 @@ _COLUMNS = {
     "licence": ("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
     "source": ("repository", "repo", "repo_name", "max_stars_repo_name"),
     "stars": ("stars", "star_events_count", "max_stars_count"),
+    "size": ("repo_size", "repository_size"),
 }
 """Names of columns, ours first, then The Stack's and its relatives'."""
 
@@ -47,49 +62,77 @@ _PROLOG = re.compile(r"^\s*:-|^\w+(?:\([^)\n]*\))?\s*:-", re.MULTILINE)
 _PERL = re.compile(r"^\s*(?:use\s+\w|package\s+\w|sub\s+\w|my\s*[$@%(])|^#!.*perl", re.MULTILINE)
 
 Wanted = Callable[[str, int], bool]
-"""Whether a file of this path and this many bytes is to be read."""
+"""Whether a file of this path and this many bytes is to be read; one that is not may be told as a problem."""
+
+Member = tuple[str, Callable[[], bytes] | None, str]
+"""A file's path; what reads its content, or None and why it is not taken."""
 
 
-def read(path: Path, source: Source) -> Iterator[Document]:
+def read(path: str | Path, source: Source) -> Iterator[Document]:
     """The files of a folder, git repository, archive or table that are in a source's languages, sorted by path.
 
-    Links, files over `MAX_MEMBER_BYTES`, unsafe paths and text that is not UTF-8 are left out. A file has its source's
-    licence; where the source has none, that of the nearest licence file above it, and "" where there is none either.
+    Links, files over `MAX_MEMBER_BYTES`, unsafe paths and what is not text in UTF-8 come without a text, with the reason
+    as their `problem`. A file has its source's licence; where the source has none, that of the nearest licence file
+    above it, and "" where there is none either.
+
+    Args:
+        path: on this machine, or any URL that fsspec knows; folders too.
 
     Raises:
         CodeGeeXError: a table lacks a column.
-        WorkFailed: what is there is damaged or in an unknown format.
+        WorkFailed: what is there is damaged, in an unknown format, or expands without end.
     """
-    if path.name.endswith(TABLES):
+    if str(path).endswith(TABLES):
         yield from _read_table(path, source)
         return
     try:
-        members = sorted(_members(path, lambda name, size: _wanted(name, size, source)))
-    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        with ExitStack() as stack:
+            wanted = partial(_wanted, source=source)
+            yield from _documents(sorted(_members(path, wanted, stack), key=lambda member: member[0]), source)
+    except _DAMAGE as error:
         raise WorkFailed(f"cannot read {path}: {error}") from error
-    has_cpp = any(PurePosixPath(name).suffix.lower() in _CPP_SUFFIXES for name, _ in members)
+
+
+def _documents(members: list[Member], source: Source) -> Iterator[Document]:
+    has_cpp = any(PurePosixPath(name).suffix.lower() in _CPP_SUFFIXES for name, _, _ in members)
     found = {}
-    for name, data in members:
+    for name, content, _ in members:
         inside = PurePosixPath(name)
-        if not source.licence and licences.LICENCE_FILE.search(inside.name):
+        if content is not None and not source.licence and licences.LICENCE_FILE.search(inside.name):
             # An unknown text counts as well: what is below it is not under the licence above.
-            known = licences.classify(data.decode(errors="replace")) or "LicenseRef-unknown"
+            known = licences.classify(content().decode(errors="replace")) or "LicenseRef-unknown"
             found[str(inside.parent)] = known
-    for name, data in members:
-        text = decode(data)
-        language = None if text is None else tell(name, text, source, has_cpp)
-        if text is not None and language is not None:
+    for name, content, problem in members:
+        if not languages.for_path(name):  # a licence
+            continue
+        text, data = None, b""
+        if content is not None:
+            data = content()
+            text, problem = decode(data)
+        language = tell(name, text or "", source, has_cpp)
+        if language is not None:
             licence = source.licence or licences.nearest(name, found) or ""
-            yield Document(text, language, name, source.name, licence, source.stars)
+            yield Document(
+                text, language, name, source.name, licence, source.stars,
+                size=source.size, version=source.version, sha256=hashlib.sha256(data).hexdigest(),
+                named=source.names_vendored(name), problem=problem,
+            )  # fmt: skip
 
 
-def decode(data: bytes) -> str | None:
-    """Text with plain line ends, or None for what is not text in UTF-8."""
+_DAMAGE = (
+    OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError,
+    NotImplementedError, RecursionError,
+)  # fmt: skip
+"""What the readers of archives raise on damaged ones."""
+
+
+def decode(data: bytes) -> tuple[str | None, str]:
+    """Text with plain line ends, or None and what is wrong with the bytes."""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text
+        return None, "not UTF-8"
+    return (None, "NUL bytes") if "\0" in text else (text, "")
 
 
 def tell(path: str, text: str, source: Source, has_cpp: bool) -> str | None:
@@ -111,32 +154,77 @@ def tell(path: str, text: str, source: Source, has_cpp: bool) -> str | None:
 
 
 def _wanted(path: str, size: int, source: Source) -> bool:
-    safe = not path.startswith("/") and ".." not in PurePosixPath(path).parts and "\\" not in path
-    if not safe or not 0 < size <= MAX_MEMBER_BYTES:
-        return False
     if not source.licence and licences.LICENCE_FILE.search(PurePosixPath(path).name):
-        return True
-    return bool(languages.for_path(path)) and source.takes(path)
+        return size <= MAX_MEMBER_BYTES
+    return size > 0 and bool(languages.for_path(path)) and source.takes(path)
 
 
-def _members(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    """Paths, with slashes, and contents of the files that are wanted."""
-    if path.is_dir():
-        bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
-        return _git_members(path, wanted) if bare or (path / ".git").exists() else _folder_members(path, wanted)
-    return _zip_members(path, wanted) if path.suffix in (".whl", ".zip") else _tar_members(path, wanted)
+def _taken(path: str, size: int, read: Callable[[], bytes], problem: str = "") -> Member:
+    """A file that is wanted, if there is nothing against it."""
+    if path.startswith("/") or ".." in PurePosixPath(path).parts or "\\" in path:
+        problem = "unsafe path"
+    elif size > MAX_MEMBER_BYTES:
+        problem = "too large"
+    return (path, None, problem) if problem else (path, read, "")
 
 
-def _folder_members(folder: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[IO[bytes]]:
+    if not is_url(str(path)):
+        with open(path, "rb") as file:
+            yield file
+        return
+    import fsspec
+
+    with fsspec.open(str(path), "rb") as file:
+        yield file
+
+
+def _members(path: str | Path, wanted: Wanted, stack: ExitStack) -> Iterator[Member]:
+    """The files that are wanted, by paths with slashes; they can be read until `stack` ends."""
+    name = str(path)
+    if is_url(name):
+        import fsspec
+
+        system, inner = fsspec.url_to_fs(name)
+        if system.isdir(inner):
+            yield from _remote_members(system, inner, wanted)
+            return
+    elif (folder := Path(path)).is_dir():
+        bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+        is_git = bare or (folder / ".git").exists()
+        yield from _git_members(folder, wanted) if is_git else _folder_members(folder, wanted)
+        return
+    file = stack.enter_context(_opened(path))
+    yield from _zip_members(file, wanted, stack) if name.endswith(ZIPS) else _tar_members(file, wanted)
+
+
+def _folder_members(folder: Path, wanted: Wanted) -> Iterator[Member]:
     for parent, _, names in os.walk(folder):  # which does not follow links
         for name in names:
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
-            if path.is_file() and not path.is_symlink() and wanted(inside, path.stat().st_size):
-                yield inside, path.read_bytes()
+            if path.is_symlink():
+                if wanted(inside, 1):
+                    yield inside, None, "link"
+            elif path.is_file() and wanted(inside, size := path.stat().st_size):
+                yield _taken(inside, size, partial(_start_of, path))
 
 
-def _git_members(repository: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_MEMBER_BYTES)
+
+
+def _remote_members(system: Any, folder: str, wanted: Wanted) -> Iterator[Member]:
+    """The files below a folder of a file system of fsspec's."""
+    for path, facts in system.find(folder, detail=True).items():
+        inside = path.removeprefix(folder).lstrip("/")
+        if wanted(inside, size := facts["size"] or 0):
+            yield _taken(inside, size, partial(system.cat_file, path))
+
+
+def _git_members(repository: Path, wanted: Wanted) -> Iterator[Member]:
     """What the last commit of a repository holds; with a work tree, too, as that may hold anything."""
 
     def git(*arguments: str, given: bytes = b"") -> bytes:
@@ -153,40 +241,78 @@ def _git_members(repository: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]
     for entry in git("ls-tree", "-r", "-l", "-z", "HEAD").split(b"\0"):
         facts, _, name = entry.partition(b"\t")
         path = name.decode(errors="replace")
-        if facts.startswith((b"100644", b"100755")):  # neither links nor submodules
-            _, _, identity, size = facts.split()
-            if wanted(path, int(size)):
-                chosen.append((path, identity))
+        if facts.startswith(b"120000") and wanted(path, 1):
+            yield path, None, "link"
+        elif facts.startswith((b"100644", b"100755")):  # no submodules
+            _, _, identity, length = facts.split()
+            if wanted(path, size := int(length)):
+                if size > MAX_MEMBER_BYTES:
+                    yield path, None, "too large"
+                else:
+                    chosen.append((path, identity))
     content = git("cat-file", "--batch", given=b"".join(identity + b"\n" for _, identity in chosen)) if chosen else b""
     place = 0
     for path, _ in chosen:
         end = content.index(b"\n", place) + 1  # of the line that says how much follows
-        length = int(content[place:end].split()[2])
-        yield path, content[end : end + length]
-        place = end + length + 1
+        size = int(content[place:end].split()[2])
+        yield _taken(path, size, partial(bytes, content[end : end + size]))
+        place = end + size + 1
 
 
-def _zip_members(archive: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as opened:
-        for info in opened.infolist():
+def _zip_members(file: IO[bytes], wanted: Wanted, stack: ExitStack) -> Iterator[Member]:
+    opened = stack.enter_context(zipfile.ZipFile(file))
+    packed = file.seek(0, os.SEEK_END)
+    _check_expansion(sum(info.file_size for info in opened.infolist()), packed)
+    for info in opened.infolist():
+        if not info.is_dir() and wanted(info.filename, info.file_size):
             is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-            if not info.is_dir() and not is_link and wanted(info.filename, info.file_size):
-                yield info.filename, opened.read(info)
+            yield _taken(info.filename, info.file_size, partial(_unzip, opened, info), "link" if is_link else "")
 
 
-def _tar_members(archive: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive, "r|*") as opened:
+def _unzip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    # The header may lie, so what is read is limited by itself.
+    with opened.open(info) as file:
+        return file.read(MAX_MEMBER_BYTES)
+
+
+_UNPACKERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+
+
+def _tar_members(file: IO[bytes], wanted: Wanted) -> Iterator[Member]:
+    packed = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(6)
+    file.seek(0)
+    unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
+    # An opened file of our own, as the library's streaming mode knows no limit for what it skips.
+    with tarfile.open(fileobj=unpack(file) if unpack else file, mode="r|") as opened:
         for info in opened:
+            _check_expansion(info.offset_data + info.size, packed)
             path = info.name.removeprefix("./")
-            if info.isfile() and wanted(path, info.size):
-                data = opened.extractfile(info)
-                if data is not None:
-                    yield path, data.read(MAX_MEMBER_BYTES)
+            if info.issym() or info.islnk():
+                if wanted(path, 1):
+                    yield path, None, "link"
+            elif info.isfile() and wanted(path, info.size):
+                # A stream cannot be asked for it later.
+                small = info.size <= MAX_MEMBER_BYTES and opened.extractfile(info)
+                yield _taken(path, info.size, partial(bytes, small.read() if small else b""))
 
 
-def _read_table(path: Path, source: Source) -> Iterator[Document]:
+def _check_expansion(size: int, packed: int) -> None:
+    if size > max(ALWAYS_EXPANDS, MAX_EXPANSION * packed):
+        raise OSError(f"{packed:,} bytes that unpack to {size:,} or more")
+
+
+def _read_table(path: str | Path, source: Source) -> Iterator[Document]:
     """Rows of JSONL or Parquet, in their order."""
     for number, row in enumerate(_rows(path), 1):
+        if row is None:
+            yield Document(None, "", f"row-{number}", source.name, "", problem="too large")
+            continue
         if not isinstance(row, dict):
             raise CodeGeeXError(f"{path}, row {number}: expected a JSON object.")
         values = {
@@ -198,21 +324,29 @@ def _read_table(path: Path, source: Source) -> Iterator[Document]:
             raise CodeGeeXError(f"{path}, row {number}: no text; name the column {' or '.join(_COLUMNS['text'])}.")
         name = str(name) if name else f"row-{number}"
         language = _named_language(values["language"], source) or tell(name, text, source, has_cpp=False)
-        size = len(text.encode(errors="replace"))
-        if language is None or "\0" in text or not 0 < size <= MAX_MEMBER_BYTES:
+        if language is None or not text:
             continue
+        data = text.encode(errors="surrogatepass")
+        plain, problem = (None, "too large") if len(data) > MAX_MEMBER_BYTES else decode(data)
         licence = values["licence"] or ""
         if isinstance(licence, list):  # all that were found; which of them holds is not told
             licence = " AND ".join(map(str, licence))
-        stars = values["stars"]
         yield Document(
-            text.replace("\r\n", "\n").replace("\r", "\n"),
+            plain,
             language,
             name,
             str(values["source"] or source.name),
             source.licence or str(licence),
-            int(stars) if isinstance(stars, (int, float)) else source.stars,
+            _number(values["stars"], source.stars),
+            size=_number(values["size"], source.size),
+            version=source.version,
+            sha256=hashlib.sha256(data).hexdigest(),
+            problem=problem,
         )
+
+
+def _number(value: object, otherwise: int | None) -> int | None:
+    return int(value) if isinstance(value, (int, float)) else otherwise
 
 
 def _named_language(name: object, source: Source) -> str | None:
@@ -223,23 +357,38 @@ def _named_language(name: object, source: Source) -> str | None:
     return key if key and source.takes_language(key) else None
 
 
-def _rows(path: Path) -> Iterator[Any]:
-    if path.suffix == ".parquet":
-        from pyarrow import ArrowException, parquet
-
-        names = {name for columns in _COLUMNS.values() for name in columns}
-        try:
-            with parquet.ParquetFile(path) as file:
-                columns = [name for name in file.schema_arrow.names if name in names]
-                for batch in file.iter_batches(1024, columns=columns):
-                    yield from batch.to_pylist()
-        except (ArrowException, OSError) as error:
-            raise WorkFailed(f"cannot read {path}: {error}") from error
-        return
+def _rows(path: str | Path) -> Iterator[Any]:
+    """The rows of a table as dictionaries; None for one that is too long to be read."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.strip():
+        with _opened(path) as file:
+            if str(path).endswith(".parquet"):
+                yield from _parquet_rows(file)
+                return
+            packed = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            is_packed = str(path).endswith(".gz")
+            lines: Any = gzip.GzipFile(fileobj=file) if is_packed else file
+            while line := lines.readline(MAX_ROW_BYTES):
+                if is_packed:
+                    _check_expansion(lines.tell(), packed)
+                if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
+                    while (rest := lines.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
+                        _check_expansion(lines.tell(), packed)
+                    yield None
+                elif line.strip():
                     yield json.loads(line)
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+    except _DAMAGE as error:
         raise WorkFailed(f"cannot read {path}: {error}") from error
+
+
+def _parquet_rows(file: IO[bytes]) -> Iterator[Any]:
+    from pyarrow import ArrowException, parquet
+
+    names = {name for columns in _COLUMNS.values() for name in columns}
+    try:
+        with parquet.ParquetFile(file) as opened:
+            columns = [name for name in opened.schema_arrow.names if name in names]
+            for batch in opened.iter_batches(256, columns=columns):
+                yield from batch.to_pylist()
+    except ArrowException as error:
+        raise OSError(str(error)) from error

@@ -10,6 +10,12 @@ import math
 import re
 from collections import Counter
 
+import daft
+import pyarrow as pa
+from daft import DataType, Expression, Series, functions
+
+from codegeex.corpus.measures import array
+
 _RANDOM_BITS = 3.0
 """Bits of entropy a character from which a value counts as random: words have 2 to 2.8, keys 3.3 and more."""
 
@@ -38,6 +44,32 @@ _ASSIGNMENT = re.compile(
 _EMAIL = re.compile(r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 _NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$", re.IGNORECASE)
 """Addresses that RFC 2606 keeps for examples."""
+
+
+_SUSPECT = "|".join(
+    (
+        "-----BEGIN |AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|glpat-|xox[abposr]-|AIza|[rs]k_live_|sk-[A-Za-z0-9_-]{32}",
+        "npm_|pypi-AgEI|eyJ",
+        f"(?i:{_ASSIGNMENT.pattern})",
+        r"[A-Za-z0-9._%+-]@[A-Za-z0-9-]+\.[A-Za-z]",
+    )
+)
+"""One expression that matches in every text that `mask` changes, and in few others: Rust tries it at 300 MB/s, while
+the twelve of `mask` take Python to 20."""
+
+
+def masked(text: Expression) -> Expression:
+    """`mask` of each text, without the counts; null for null."""
+    return _masked(text, functions.regexp(text, _SUSPECT))
+
+
+@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+def _masked(text: Series, suspect: Series) -> pa.Array:
+    texts, suspects = array(text), array(suspect).fill_null(False)
+    if not pa.compute.any(suspects).as_py():
+        return texts
+    changed = pa.array([mask(one)[0] for one in texts.filter(suspects).to_pylist()], texts.type)
+    return pa.compute.replace_with_mask(texts, suspects, changed)
 
 
 def mask(text: str) -> tuple[str, Counter[str]]:

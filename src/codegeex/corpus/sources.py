@@ -14,9 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, cast
-
-import yaml
+from typing import Any, Literal, cast
 
 from codegeex import languages
 from codegeex.corpus import licences
@@ -41,8 +39,9 @@ class Source:
         only: where given, path patterns (fnmatch, below the archive's top folder) of the only files taken.
         skip: path patterns of files left out, for vendored code under another licence and built copies.
         validation: keep the whole package out of training, to measure the loss on.
-        path: of a local source: a folder, git repository, archive, or table of files.
+        path: of a local source: a folder, git repository, archive, or table of files; or a URL that fsspec knows.
         stars: that its repository has, where somebody knows.
+        size: bytes of its repository, where somebody knows.
     """
 
     name: str
@@ -55,6 +54,7 @@ class Source:
     validation: bool = False
     path: str = ""
     stars: int | None = None
+    size: int | None = None
 
     def takes_language(self, key: str) -> bool:
         """Whether files in a language are taken."""
@@ -80,28 +80,50 @@ class Source:
 class Document:
     """One source file: its text, the key of its language, and where it came from.
 
-    `licence` is empty where nobody knows; `stars` are those of its repository, None where nobody knows.
+    Attributes:
+        text: or None where the file cannot be taken, as `problem` says.
+        language: key, "" where nobody knows.
+        path: as its source names it.
+        source: name of the source, or of the repository that a row of a table names.
+        licence: SPDX expression, "" where nobody knows.
+        stars, size: of its repository, None where nobody knows.
+        version: of its source.
+        sha256: of the file's bytes, in hexadecimal digits.
+        named: whether the recipe names the vendored folder it is in.
+        problem: "" or why it has no text.
     """
 
-    text: str
+    text: str | None
     language: str
     path: str
     source: str
     licence: str
     stars: int | None = None
+    size: int | None = None
+    version: str = ""
+    sha256: str = ""
+    named: bool = False
+    problem: str = ""
 
 
-def load(path: Path) -> tuple[Source, ...]:
-    """The sources listed in the YAML file `path`, each one checked.
+def is_url(path: str) -> bool:
+    """Whether a path is a URL, to be opened with fsspec."""
+    return "://" in path
+
+
+def parse(content: dict[str, Any], path: Path) -> tuple[Source, ...]:
+    """The sources listed in a recipe, each one checked.
+
+    Args:
+        content: of the recipe, whose `sources` these are.
+        path: of the recipe: paths of local sources are relative to its folder.
 
     Raises:
-        CodeGeeXError: the file cannot be read, an entry lacks a field or has an unknown one, or a licence is not
-            permitted.
+        CodeGeeXError: an entry lacks a field or has an unknown one, or a licence is not permitted.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise CodeGeeXError(f"cannot read the source list {path}: {error}") from error
+    entries = content.get("sources")
+    if not isinstance(entries, list):
+        raise CodeGeeXError(f"{path} has no list of sources.")
     sources = tuple(_source(entry, path.parent) for entry in entries)
     names = [(source.registry, source.name) for source in sources]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -109,36 +131,38 @@ def load(path: Path) -> tuple[Source, ...]:
     return sources
 
 
-def local(path: Path) -> Source:
-    """A source that is a path, whose files need licences of their own.
+def local(path: str) -> Source:
+    """A source that is a path or a URL, whose files need licences of their own.
 
     Raises:
         CodeGeeXError: there is nothing.
     """
-    if not path.exists():
+    if is_url(path):
+        return Source(path.rstrip("/").rpartition("/")[2] or path, "local", path=path)
+    if not Path(path).exists():
         raise CodeGeeXError(f"{path} does not exist.")
-    return Source(path.resolve().name, "local", path=str(path))
+    return Source(Path(path).resolve().name, "local", path=path)
 
 
 def _source(entry: dict[str, object], folder: Path) -> Source:
     try:
         lists = {key: tuple(map(str, cast("list[str]", entry.get(key) or ()))) for key in ("languages", "only", "skip")}
-        words = {key: str(value) for key, value in entry.items() if key not in ("validation", "stars")}
-        stars = entry.get("stars")
+        words = {key: str(value) for key, value in entry.items() if key not in ("validation", "stars", "size")}
         source = Source(
             **{**words, **lists},  # type: ignore[arg-type]
             validation=bool(entry.get("validation")),
-            stars=stars if isinstance(stars, int) else None,
+            stars=_whole(entry, "stars"),
+            size=_whole(entry, "size"),
         )
     except (TypeError, AttributeError) as error:
         raise CodeGeeXError(f"bad source entry {entry!r}: {error}") from error
-    if source.registry == "local":
+    if source.registry == "local" and not is_url(source.path):
         source = replace(source, path=str(folder / source.path))
-        if not source.path or not Path(source.path).exists():
+        if not Path(source.path).exists():
             raise CodeGeeXError(f"{source.name}: a local source needs a path that exists, not {source.path!r}.")
-    elif source.registry not in _CLIENTS:
+    elif source.registry not in (*_CLIENTS, "local"):
         raise CodeGeeXError(f"{source.name}: unknown registry {source.registry!r}; use {', '.join(_CLIENTS)} or local.")
-    elif not source.version or not source.languages:
+    elif source.registry != "local" and not (source.version and source.languages):
         raise CodeGeeXError(f"{source.name}: bad source entry: a package needs its version and languages.")
     if (source.licence or source.registry != "local") and not licences.allows(source.licence):
         raise CodeGeeXError(f"{source.name}: the licence {source.licence!r} is not one the corpus takes.")
@@ -146,7 +170,14 @@ def _source(entry: dict[str, object], folder: Path) -> Source:
     return source
 
 
-def fetch(sources: Iterable[Source], cache_dir: Path) -> Iterator[tuple[Source, Path]]:
+def _whole(entry: dict[str, object], key: str) -> int | None:
+    value = entry.get(key)
+    if value is not None and type(value) is not int:
+        raise CodeGeeXError(f"bad source entry {entry!r}: {key} must be a whole number.")
+    return value
+
+
+def fetch(sources: Iterable[Source], cache_dir: Path) -> Iterator[tuple[Source, str]]:
     """Every source with where it is: packages' archives below `cache_dir`, downloaded where they are not there yet.
 
     A package may come as several archives. Each package has a folder of its own, which appears only when complete.
@@ -157,13 +188,13 @@ def fetch(sources: Iterable[Source], cache_dir: Path) -> Iterator[tuple[Source, 
     """
     for source in sources:
         if source.registry == "local":
-            yield source, Path(source.path)
+            yield source, source.path
             continue
         folder = cache_dir / source.registry / f"{source.name.replace('/', '__')}-{source.version.replace(':', '%3a')}"
         if not folder.is_dir():
             _download(source, folder)
         for archive in sorted(folder.iterdir()):
-            yield source, archive
+            yield source, str(archive)
 
 
 def _download(source: Source, folder: Path) -> None:

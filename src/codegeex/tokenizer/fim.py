@@ -34,10 +34,19 @@ def fim_prompt(tokenizer: Tokenizer, prefix: str, suffix: str) -> list[int]:
     ]
 
 
-def fim_document(tokenizer: Tokenizer, head: str, text: str, rng: random.Random) -> list[int]:
+def fim_document(tokenizer: Tokenizer, head: str, text: str, rng: random.Random, *, spm: bool = False) -> list[int]:
     """A training document: `text` with a random middle moved to the end (cut between characters, uniformly).
 
     `head` (the language tag) stays at the start of the prefix. End-of-text is left to the caller.
+
+    Args:
+        spm: the suffix comes first, and prefix and middle are one piece of text behind it (SPM in the variant of the
+            paper's appendix D: no token stands between prefix and middle, so that they are encoded together).
     """
     start, end = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
-    return fim_prompt(tokenizer, head + text[:start], text[end:]) + tokenizer.encode(text[start:end])
+    prefix, middle, suffix = head + text[:start], text[start:end], text[end:]
+    if not spm:
+        return fim_prompt(tokenizer, prefix, suffix) + tokenizer.encode(middle)
+    special = tokenizer.special_ids
+    ids = [special[FIM_PREFIX], special[FIM_SUFFIX], *tokenizer.encode(suffix), special[FIM_MIDDLE]]
+    return ids + tokenizer.encode(prefix + middle)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from codegeex.config import PRESETS, ModelConfig, preset
+from codegeex import recipes
+from codegeex.config import PRESETS, ModelConfig
 from codegeex.errors import CodeGeeXError
 
 
@@ -76,7 +74,7 @@ class Lora:
 class Schedule:
     """How the learning rates rise and fall, as a part of their peaks."""
 
-    kind: typing.Literal["trapezoid", "cosine"] = "trapezoid"
+    kind: Literal["trapezoid", "cosine"] = "trapezoid"
     """trapezoid: warm-up, a plateau, a linear decay to zero. cosine: warm-up, then a cosine from the peak down to
     `floor`, counted from step 0 as in the paper's run."""
     steps: int = 1000
@@ -146,7 +144,7 @@ class Recipe:
     batch_size: int = 16
     """Windows a step, of all processes together."""
     seed: int = 1
-    precision: typing.Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """Type that matrices are multiplied in (paper: float16); weights, layer norms, softmax and loss stay in float32."""
     dropout: float = 0.0
     """Rate on embeddings, attention probabilities and residual branches (paper: 0.1)."""
@@ -161,7 +159,7 @@ class Recipe:
     """Prompts that the model continues at every validation, to be read beside the losses."""
     sample_tokens: int = 64
     """Tokens of a continuation."""
-    tracking: typing.Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    tracking: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
     """Where the records go besides `metrics.jsonl`; TensorBoard's files to OUTPUT.tensorboard."""
 
 
@@ -190,94 +188,21 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     Raises:
         CodeGeeXError: unreadable, not YAML, an unknown key, or a value of the wrong type.
     """
-    try:
-        import yaml
-    except ImportError:
-        raise CodeGeeXError("recipes need PyYAML: pip install 'codegeex[train]'.") from None
-    path = Path(path)
-    try:
-        content = _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CodeGeeXError(f"cannot read recipe {path}: {error}.") from None
-    except yaml.YAMLError as error:
-        raise CodeGeeXError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise CodeGeeXError(f"recipe {path}: expected keys and values.")
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise CodeGeeXError(f"override {override!r}: write it as key=value, for example schedule.steps=100.")
-        *parents, last = key.split(".")
-        target = content
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
-                raise CodeGeeXError(f"override {override!r}: {parent} has no keys below it.")
-        try:
-            target[last] = _parse(value)
-        except yaml.YAMLError:
-            raise CodeGeeXError(f"override {override!r}: the value is not valid YAML.") from None
+    content = recipes.read(path)
+    recipes.override(content, overrides or [])
     if content.get("start"):
         _take_shape(content, str(path))
-    recipe: Recipe = _build(Recipe, content, str(path), "")
+    recipe = recipes.build(Recipe, content, str(path))
     _check(recipe, str(path))
     return recipe
-
-
-def _parse(text: str) -> Any:
-    """YAML, in which 1e-4 is a number: PyYAML follows version 1.1, which wants 1.0e-4."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
-    return yaml.load(text, Loader)
 
 
 def _take_shape(content: dict[str, Any], source: str) -> None:
     """Let the model of a recipe be that of the directory it starts from."""
     shape = dataclasses.replace(ModelConfig.load(str(content["start"])), quantization=None)
-    if "model" in content and _value(ModelConfig, content["model"], source, "model") != shape:
+    if "model" in content and recipes.typed(ModelConfig, content["model"], source, "model") != shape:
         raise CodeGeeXError(f"{source}: the model in {content['start']} has another shape; leave the key model out.")
     content["model"] = shape.to_dict()
-
-
-def _build(kind: type, content: Any, source: str, prefix: str) -> Any:
-    """An instance of the dataclass `kind` from parsed YAML."""
-    if not isinstance(content, dict):
-        raise CodeGeeXError(f"{source}: {prefix or 'the recipe'} must hold keys and values.")
-    hints = typing.get_type_hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]
-    for key in content:
-        if key not in names:
-            raise CodeGeeXError(f"{source}: unknown key {prefix}{key}; known here: {', '.join(names)}.")
-    values = {key: _value(hints[key], value, source, f"{prefix}{key}") for key, value in content.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise CodeGeeXError(f"{source}: {str(error).replace('__init__() ', '')}.") from None
-
-
-def _value(hint: Any, value: Any, source: str, key: str) -> Any:
-    if hint is ModelConfig:
-        return preset(value) if isinstance(value, str) else ModelConfig.from_dict(value, f"{source}: {key}")
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, source, f"{key}.")
-    origin = typing.get_origin(hint)
-    if origin is list and isinstance(value, list):
-        (item,) = typing.get_args(hint)
-        return [_value(item, entry, source, f"{key}[{index}]") for index, entry in enumerate(value)]
-    if origin is typing.Literal:
-        if value in typing.get_args(hint):
-            return value
-        raise CodeGeeXError(f"{source}: {key} must be one of {', '.join(typing.get_args(hint))}, not {value!r}.")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
-        return value
-    raise CodeGeeXError(f"{source}: {key} must be {getattr(hint, '__name__', hint)}, not {value!r}.")
 
 
 def _check(recipe: Recipe, source: str) -> None:

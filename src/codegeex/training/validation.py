@@ -55,7 +55,7 @@ class Validation:
 
     @torch.no_grad()
     def measure(self, model: CodeGeeX) -> dict[str, Any]:
-        """How well the first `validation_windows` windows of each language are foretold, and what follows the prompts.
+        """How well `validation_windows` windows of each language are foretold, and what follows the prompts.
 
         Returns:
             "validation": nats per token; "bits_per_byte": which models of other vocabularies can be compared by;
@@ -74,10 +74,10 @@ class Validation:
     def _loss(self, model: CodeGeeX, windows: Windows) -> tuple[float, float]:
         """Nats per token and bits per byte."""
         recipe = self._recipe
-        count = min(recipe.validation_windows, len(windows))
+        chosen = windows.spread(recipe.validation_windows)
         nats = tokens = size = 0.0
-        for first in range(0, count, recipe.batch_size):
-            part = [windows.window(index) for index in range(first, min(first + recipe.batch_size, count))]
+        for first in range(0, len(chosen), recipe.batch_size):
+            part = [windows.window(index) for index in chosen[first : first + recipe.batch_size]]
             batch = make_batch(np.stack(part), self._vocabulary.end_of_text)
             weight = batch.weights.sum().item()
             size += float((self._lengths[batch.labels] * batch.weights).sum())

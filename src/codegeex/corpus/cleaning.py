@@ -1,0 +1,87 @@
+"""The second stage: what every rule measures of every file, the verdict, and the text as it will be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from daft import DataFrame, DataType, col, functions, lit
+
+from codegeex.corpus import engine, headers, licences, measures, rules, secrets
+from codegeex.corpus.rules import SMALL, Rule
+from codegeex.corpus.work import Report
+
+CARRIED = ("language", "path", "source", "version", "licence", "sha256")
+"""Columns that say what a file is and where it comes from, up to the ledger of the shards."""
+
+
+def judged(files: DataFrame, chosen: tuple[Rule, ...]) -> DataFrame:
+    """Files with what every rule measures of them (`measured`), why one is left out (`reason`), and `body`.
+
+    Args:
+        files: with the columns of `reading.SCHEMA`.
+    """
+    named = licences.in_header(col("text"))
+    files = files.with_columns(
+        {
+            "licence": functions.coalesce(named, col("licence")),
+            "top": headers.top(col("text")),
+            "body": headers.without_licence(col("text"), col("language")),
+        }
+    ).with_column("shape", measures.shape(col("body")))
+    problem = functions.when(col("problem") != lit(""), col("problem")).otherwise(lit(None).cast(DataType.string()))
+    return files.with_columns(
+        {
+            "measured": functions.to_struct(**{rule.name: rule.measure for rule in chosen}),
+            "reason": functions.coalesce(problem, rules.verdict(chosen)),
+        }
+    )
+
+
+def clean(read: Path, folder: Path, chosen: tuple[Rule, ...], total: int, progress: engine.Progress | None) -> Report:
+    """Write every file of the stage before with its verdict; only those that are taken, or small, keep their text.
+
+    Rows: `id`, `CARRIED`, `reason`, `measured`, `bytes` and `characters` of the text, its `key`, and `text`, which is
+    null for a file that is left out.
+    """
+    files = judged(engine.read(read), chosen)
+    kept = col("reason").is_null() | (col("reason") == lit(SMALL))
+    text = functions.when(kept, secrets.masked(col("body"))).otherwise(lit(None).cast(DataType.string()))
+    shape = col("shape")
+    frame = files.with_column("text", text).select(
+        "id",
+        *CARRIED,
+        "reason",
+        "measured",
+        functions.coalesce(functions.get(shape, "bytes"), lit(0)).alias("bytes"),
+        functions.coalesce(functions.get(shape, "characters"), lit(0)).alias("characters"),
+        measures.key(col("text")).alias("key"),
+        "text",
+    )
+    engine.write(frame, folder, total, progress)
+    return tally(folder, SMALL)
+
+
+def tally(folder: Path, *not_counted: str) -> Report:
+    """How many files of a stage are kept and dropped, by reason and by language; `not_counted` reasons drop none."""
+    counts = engine.collect(
+        engine.read(folder, ["language", "reason", "bytes"])
+        .groupby("language", "reason")
+        .agg(col("bytes").count().alias("files"), col("bytes").sum().alias("bytes"))
+    ).to_pylist()
+    dropped: dict[str, int] = {}
+    by_language: dict[str, dict[str, Any]] = {}
+    for row in sorted(counts, key=lambda row: (row["language"], row["reason"] or "")):
+        is_kept = row["reason"] is None or row["reason"] in not_counted
+        if not is_kept:
+            dropped[row["reason"]] = dropped.get(row["reason"], 0) + row["files"]
+        if row["language"]:
+            entry = by_language.setdefault(row["language"], {"kept": 0, "dropped": 0, "megabytes": 0.0})
+            entry["kept" if is_kept else "dropped"] += row["files"]
+            entry["megabytes"] += row["bytes"] / 1e6 if is_kept else 0.0
+    return {
+        "kept": sum(row["files"] for row in counts) - sum(dropped.values()),
+        "dropped": dict(sorted(dropped.items(), key=lambda item: -item[1])),
+        "megabytes": sum(row["bytes"] for row in counts) / 1e6,
+        "languages": by_language,
+    }

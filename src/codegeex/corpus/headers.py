@@ -1,0 +1,70 @@
+"""The comments at the top of a file: who made it and under which licence, and what is left without them."""
+
+from __future__ import annotations
+
+import re
+
+import daft
+from daft import DataType, Expression, Series, functions
+
+from codegeex import languages
+from codegeex.corpus.measures import array
+
+LINES = 20
+"""At the top of a file, in which it is said that a program wrote it, or which licence it has."""
+
+_LICENCE_WORDS = re.compile(r"copyright|licen[cs]e|\bspdx\b|\(c\) *\d{4}|all rights reserved", re.IGNORECASE)
+
+
+def top(text: Expression) -> Expression:
+    """The first `LINES` lines of a text."""
+    return functions.substring_index(text, "\n", LINES)
+
+
+@daft.func.batch(return_dtype=DataType.string(), use_process=False)
+def without_licence(text: Series, language: Series) -> list[str | None]:
+    """`strip_licence_header` of each text; null for null."""
+    return [
+        None if one is None else strip_licence_header(one, key)
+        for one, key in zip(array(text).to_pylist(), array(language).to_pylist(), strict=True)
+    ]
+
+
+def strip_licence_header(text: str, language: str) -> str:
+    """The text without the comments at its top that speak of copyright or a licence.
+
+    Only the comment blocks before the first line of code are looked at. A shebang or encoding line is dropped with
+    them; other comments at the top (a description of the file) stay.
+    """
+    row = languages.get(language)
+    kept: list[str] = []
+    start = _next_line(text, 0)
+    while (end := _comment_end(text, start, row)) > start:
+        after = _next_line(text, end)
+        block = text[start:end]
+        if not (_LICENCE_WORDS.search(block) or block.startswith("#!") or "-*-" in block):
+            kept.append(text[start:after])
+        start = after
+    return "".join(kept) + text[start:] if kept else text[start:]
+
+
+def _next_line(text: str, place: int) -> int:
+    """Where the first line that is not empty begins, at `place` or behind it."""
+    while text.startswith(("\n", "\ufeff"), place):
+        place += 1
+    return place
+
+
+def _comment_end(text: str, start: int, row: languages.Language) -> int:
+    """Where the comment block ends, with its line, that begins at `start`; `start` where none does."""
+    opening, closing = row.block_comment
+    if opening and text.startswith(opening, start):
+        end = text.find(closing, start + len(opening))
+        if end < 0:
+            return start
+        line_end = text.find("\n", end) + 1 or len(text)
+        return start if text[end + len(closing) : line_end].strip() else line_end
+    end = start
+    while row.line_comment and text.startswith(row.line_comment, end):
+        end = text.find("\n", end) + 1 or len(text)
+    return end
