@@ -45,7 +45,6 @@ from codegeex.corpus import (
     mining,
     output,
     reading,
-    rules,
     settings,
     sources,
     work,
@@ -150,8 +149,8 @@ class _Build:
     def run(self, listed: Sequence[Source], places: Sequence[tuple[Source, str]], target: Path) -> Report:
         read = self.stage("read", lambda folder, bar: reading.read_sources(places, folder, bar))
         total = self.work.stages[-1]["kept"]
-        chosen = rules.rules(self.settings.licences, self.benchmark)
-        clean = self.stage("clean", lambda folder, bar: cleaning.clean(read, folder, chosen, total, bar))
+        wanted, benchmark = self.settings.licences, self.benchmark
+        clean = self.stage("clean", lambda folder, bar: cleaning.clean(read, folder, wanted, benchmark, total, bar))
         self._check_taken()
         files = choosing.load(clean)
         validation = choosing.held_out(

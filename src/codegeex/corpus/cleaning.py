@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from daft import DataFrame, DataType, col, functions, lit
 
-from codegeex.corpus import engine, headers, licences, measures, rules, secrets
-from codegeex.corpus.rules import SMALL, Rule
+from codegeex.corpus import engine, headers, licences, measures, secrets
+from codegeex.corpus.decontaminate import Benchmark
+from codegeex.corpus.rules import RULES, SMALL, verdict
 from codegeex.corpus.work import Report
 
 CARRIED = ("language", "path", "source", "version", "licence", "sha256")
 """Columns that say what a file is and where it comes from, up to the ledger of the shards."""
 
 
-def judged(files: DataFrame, chosen: tuple[Rule, ...]) -> DataFrame:
+def judged(files: DataFrame, wanted: Iterable[str], benchmark: Benchmark) -> DataFrame:
     """Files with what every rule measures of them (`measured`), why one is left out (`reason`), and `body`.
 
     Args:
         files: with the columns of `reading.SCHEMA`.
+        wanted: SPDX names of the licences that are taken.
+        benchmark: what must not be learned.
     """
-    named = licences.in_header(col("text"))
     files = files.with_columns(
+        {"top": headers.top(col("text")), "body": headers.without_licence(col("text"), col("language"))}
+    ).with_columns(
         {
-            "licence": functions.coalesce(named, col("licence")),
-            "top": headers.top(col("text")),
-            "body": headers.without_licence(col("text"), col("language")),
-        }
-    ).with_column("shape", measures.shape(col("body")))
-    problem = functions.when(col("problem") != lit(""), col("problem")).otherwise(lit(None).cast(DataType.string()))
-    return files.with_columns(
-        {
-            "measured": functions.to_struct(**{rule.name: rule.measure for rule in chosen}),
-            "reason": functions.coalesce(problem, rules.verdict(chosen)),
+            "licence": functions.coalesce(licences.in_header(col("top")), col("licence")),
+            "shape": measures.shape(col("body")),
+            "problem_inside": benchmark.found(col("body")) if benchmark else lit(None).cast(DataType.string()),
         }
     )
+    files = files.with_column("unwanted", licences.unwanted(col("licence"), wanted))
+    files = files.with_column("measured", functions.to_struct(**{rule.name: rule.measure for rule in RULES}))
+    problem = functions.when(col("problem") != lit(""), col("problem")).otherwise(lit(None).cast(DataType.string()))
+    return files.with_column("reason", functions.coalesce(problem, verdict(col("measured"))))
 
 
-def clean(read: Path, folder: Path, chosen: tuple[Rule, ...], total: int, progress: engine.Progress | None) -> Report:
+def clean(
+    read: Path,
+    folder: Path,
+    wanted: Iterable[str],
+    benchmark: Benchmark,
+    total: int = 0,
+    progress: engine.Progress | None = None,
+) -> Report:
     """Write every file of the stage before with its verdict; only those that are taken, or small, keep their text.
 
     Rows: `id`, `CARRIED`, `reason`, `measured`, `bytes` and `characters` of the text, its `key`, and `text`, which is
     null for a file that is left out.
     """
-    files = judged(engine.read(read), chosen)
+    files = judged(engine.read(read), wanted, benchmark)
     kept = col("reason").is_null() | (col("reason") == lit(SMALL))
     text = functions.when(kept, secrets.masked(col("body"))).otherwise(lit(None).cast(DataType.string()))
     shape = col("shape")

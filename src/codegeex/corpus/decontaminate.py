@@ -23,7 +23,7 @@ import pyarrow as pa
 from daft import DataType, Expression, Series
 from numpy.typing import NDArray
 
-from codegeex.corpus.measures import Texts, filled
+from codegeex.corpus.measures import Texts, blocks, filled
 from codegeex.errors import CodeGeeXError
 
 WORDS = 10
@@ -71,9 +71,10 @@ class Benchmark:
 
     def overlaps(self, column: pa.Array) -> list[str | None]:
         """`overlap` of many texts."""
-        answers: list[str | None] = [None] * len(column)
-        for index in self._candidates(Texts(column)).tolist():
-            answers[index] = self.overlap(column[index].as_py())
+        answers: list[str | None] = []
+        for block in blocks(column):
+            found = set(self._candidates(Texts(block)).tolist())
+            answers += [self.overlap(block[index].as_py()) if index in found else None for index in range(len(block))]
         return answers
 
     def found(self, text: Expression) -> Expression:

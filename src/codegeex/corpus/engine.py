@@ -116,6 +116,11 @@ def collect(frame: daft.DataFrame, total: int = 0, progress: Progress | None = N
         return frame.to_arrow()
 
 
+def spread(frame: daft.DataFrame, parts: int) -> daft.DataFrame:
+    """The rows of `frame` in so many parts, which workers of a cluster share; cores of one machine share rows."""
+    return frame.into_partitions(parts) if daft.get_or_infer_runner_type() == "ray" else frame
+
+
 def read(directory: Path, columns: Sequence[str] = ()) -> daft.DataFrame:
     """The rows of a folder of Parquet files."""
     with plain_errors("cannot read " + str(directory)):

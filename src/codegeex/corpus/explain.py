@@ -8,10 +8,11 @@ from typing import Any
 
 import daft
 import pyarrow as pa
-from daft import functions
+from daft import col, functions
 
-from codegeex.corpus import cleaning, decontaminate, engine, readers, reading, rules, secrets
+from codegeex.corpus import cleaning, decontaminate, engine, licences, readers, reading, secrets
 from codegeex.corpus.decontaminate import Benchmark
+from codegeex.corpus.rules import RULES
 from codegeex.corpus.sources import Source
 
 
@@ -31,9 +32,9 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
         "id": 0, "text": text, "language": language or "python", "path": path, "licence": "MIT", "named": False,
         "problem": "",
     }  # fmt: skip
-    chosen = rules.rules(benchmark=Benchmark(problems))
-    frame = cleaning.judged(daft.from_arrow(pa.Table.from_pylist([row], reading.SCHEMA)), chosen)
-    takes = functions.to_struct(**{rule.name: rule.takes for rule in chosen})
+    file = daft.from_arrow(pa.Table.from_pylist([row], reading.SCHEMA))
+    frame = cleaning.judged(file, licences.PERMISSIVE, Benchmark(problems))
+    takes = functions.to_struct(**{rule.name: rule.takes(functions.get(col("measured"), rule.name)) for rule in RULES})
     (found,) = engine.collect(frame.select("measured", "body", takes.alias("takes"))).to_pylist()
     answer = [
         {
@@ -43,14 +44,14 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
             "ok": language is not None,
         }
     ]
-    for rule in chosen:
+    for rule in RULES:
         measured = found["measured"][rule.name]
         answer.append(
             {
                 "name": rule.name,
                 "measured": _words(measured, rule.unit),
                 "taken_if": rule.taken_if,
-                "ok": found["takes"][rule.name] is not False,
+                "ok": found["takes"][rule.name],
             }
         )
     reasons = [rule["name"] for rule in answer if not rule["ok"]]
@@ -64,7 +65,7 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
 
 
 def _words(value: Any, unit: str) -> str:
-    if value is None or value == "":
+    if value is None:
         return "nothing" if not unit else "not known"
     if unit == "share":
         return f"{value:.1%}"

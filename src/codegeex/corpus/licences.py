@@ -20,9 +20,6 @@ PERMISSIVE = frozenset(_NAMES.split()) | {"Apache-2.0 WITH LLVM-exception"}
 
 LICENCE_FILE = re.compile(r"(?:^|[-_.])(?:licen[cs]e|copying|unlicense|notice\.licen[cs]e)", re.IGNORECASE)
 
-HEADER_LINES = 30
-"""Lines at the top of a file in which a licence is named."""
-
 _SPDX = r"SPDX-License-Identifier:\s*([\w.+() \t-]+)"
 _WORD = re.compile(r"\(|\)|[\w.+-]+")
 
@@ -59,21 +56,22 @@ _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def in_header(text: Expression) -> Expression:
+def in_header(top: Expression) -> Expression:
     """The SPDX expression that the first lines of a file name, or null."""
-    head = functions.substring_index(text, "\n", HEADER_LINES)
-    return functions.strip(functions.regexp_extract(head, _SPDX, 1))
+    return functions.strip(functions.regexp_extract(top, _SPDX, 1))
 
 
-def allowed(expression: Expression, wanted: Iterable[str]) -> Expression:
-    """`allows` of each expression of a column."""
+def unwanted(expression: Expression, wanted: Iterable[str]) -> Expression:
+    """Those of a column that `allows` does not allow, "none" for "", and null for the others."""
     names = frozenset(wanted)
 
-    @daft.func.batch(return_dtype=DataType.bool(), use_process=False)
-    def answers(expression: Series) -> list[bool]:
-        known: dict[str, bool] = {}
+    @daft.func.batch(return_dtype=DataType.string(), use_process=False)
+    def answers(expression: Series) -> list[str | None]:
+        known: dict[str, str | None] = {}
         values = filled(expression).to_pylist()
-        return [known[value] if value in known else known.setdefault(value, allows(value, names)) for value in values]
+        for value in set(values):
+            known[value] = None if allows(value, names) else value or "none"
+        return [known[value] for value in values]
 
     return answers(expression)
 

@@ -61,7 +61,7 @@ def read_sources(places: Sequence[tuple[Source, str]], folder: Path, progress: e
     def read(number: Series) -> list[dict[str, Any]]:
         return [_read_one(index, *places[index], folder) for index in number.to_pylist()]
 
-    frame = daft.from_pydict({"number": list(range(len(places)))}).into_partitions(len(places))
+    frame = engine.spread(daft.from_pydict({"number": list(range(len(places)))}), len(places))
     results = engine.collect(frame.select(read(col("number")).alias("result")), len(places), progress)
     found = [row["result"] for row in results.to_pylist()]
     damaged = [one["damage"] for one in found if one["damage"]]
