@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from os.path import splitext
 from pathlib import PurePath
 from typing import Literal
 
@@ -239,13 +240,18 @@ def get(name: str) -> Language:
         raise CodeGeeXError(f"unknown language {name!r}: {hint}") from None
 
 
+@cache
+def _by_suffix() -> dict[str, tuple[Language, ...]]:
+    suffixes = {suffix for language in LANGUAGES for suffix in language.extensions}
+    return {suffix: tuple(one for one in LANGUAGES if suffix in one.extensions) for suffix in suffixes}
+
+
 def for_path(path: str | PurePath) -> tuple[Language, ...]:
     """The languages that a file called `path` may be in, the likeliest first; empty where none is known.
 
     Some suffixes belong to several languages (.h, .m, .pl): telling these apart needs the file's text.
     """
-    suffix = PurePath(path).suffix.lower()
-    return tuple(language for language in LANGUAGES if suffix in language.extensions) if suffix else ()
+    return _by_suffix().get(splitext(path)[1].lower(), ())
 
 
 def named(names: Iterable[str]) -> tuple[Language, ...]:

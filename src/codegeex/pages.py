@@ -58,8 +58,8 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> str:
         rows: of (name, value, value in words).
     """
     most = max((value for _, value, _ in rows), default=0) or 1
-    lines = (
-        f"<tr><td>{escape(name)}</td><td><b style='width:{100 * value / most:.2f}%'></b></td><td>{escape(words)}</td></tr>"
-        for name, value, words in rows
-    )
+    lines = []
+    for name, value, words in rows:
+        bar = f"<b style='width:{100 * value / most:.2f}%'></b>"
+        lines.append(f"<tr><td>{escape(name)}</td><td>{bar}</td><td>{escape(words)}</td></tr>")
     return f"<table class=bars>{''.join(lines)}</table>"

@@ -6,13 +6,15 @@ A shard directory holds
     documents.bin   where every document begins in tokens.bin, then its end; little-endian uint64
     meta.json       format version, type, counts, the tokenizer's fingerprint, tokens per language
 
-A reader cuts the stream into windows of `sequence_length + 1` ids (inputs and labels overlap by one). How documents come
-into windows is said by `packing`:
+A reader cuts the stream into windows of `sequence_length + 1` ids (inputs and labels overlap by one). Documents come
+into windows in one of three ways:
     dense           one after another, over the ends of windows; windows overlap by one id
     file            each in a window of its own, cut at its end or filled up with end-of-text (paper, section 3.1)
     fit             several whole ones in a window, which is filled up with end-of-text; only longer ones are cut
-The windows of the last two are written as they are read: `meta.json` has their length as `segment`. Windows are addressed by a global index whose order is fixed by the seed alone, so any number of workers sees the same order and
-any step can be resumed.
+The windows of the last two are written as they are read: `meta.json` has their length as `segment`.
+
+Windows are addressed by a global index whose order is fixed by the seed alone, so any number of workers sees the same
+order and any step can be resumed.
 """
 
 from __future__ import annotations

@@ -1,141 +1,350 @@
-"""The corpus from archives to shards, on a registry cache made by hand; and what keeps benchmarks out."""
+"""The corpus from sources to shards: what is in and out, that it is always the same, and what happens on failures."""
 
 import gzip
+import hashlib
 import io
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 import tarfile
+import time
+from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from codegeex import shards, tokenizer
-from codegeex.corpus.build import balance, build, common_share
-from codegeex.corpus.dataset import Settings
-from codegeex.corpus.decontaminate import Benchmark, read_humaneval_x
-from codegeex.corpus.sources import Document
+from codegeex.corpus import ledger
+from codegeex.corpus.build import build
 from codegeex.errors import CodeGeeXError
+
+# Daft leaves the pipe of a worker process to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 SOLUTION = "    total = 0\n    for number in numbers:\n        total += number * number\n    return total\n"
 HEADER = "# Copyright 2020 Somebody\n# SPDX-License-Identifier: MIT\n\n"
-SETTINGS = Settings(vocab_size=400, sequence_length=64)
+SMALL = ("vocab_size=400", "sequence_length=64")
 
 
-def module(name, count=12, body=None):
-    """A Python file of documented functions, over a kilobyte long."""
+def module(name, count=12):
+    """A Python file of documented functions, over a kilobyte long; its names make it unlike all others."""
     functions = [
-        f'def {name}_{word}(first, second):\n    """Add {word} to the first number."""\n'
-        + (body or f"    {word} = first + second * {index}\n    return {word} + {index}\n")
+        f'def {name}_{word}({name}, second_{word}):\n    """Add {word} to the first number."""\n'
+        f"    {word} = {name} + second_{word} * {index}\n    return {word} + {index}\n"
         for index, word in enumerate(f"item{letter}" for letter in "abcdefghijklmnopqrst"[:count])
     ]
     return HEADER + "\n\n".join(functions)
 
 
+def archive(path, files):
+    path.parent.mkdir(parents=True)
+    with tarfile.open(path, "w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+
+
 @pytest.fixture
 def world(tmp_path):
-    """A source list, a cache with an archive for each source, and a benchmark."""
-
-    def archive(name, files):
-        folder = tmp_path / "cache" / "pypi" / f"{name}-1.0"
-        folder.mkdir(parents=True)
-        with tarfile.open(folder / f"{name}-1.0.tar.gz", "w:gz") as tar:
-            for path, text in files.items():
-                info = tarfile.TarInfo(path)
-                info.size = len(text.encode())
-                tar.addfile(info, io.BytesIO(text.encode()))
-
-    archive("alpha", {f"alpha/m{index}.py": module(f"alpha{index}") for index in range(6)} | {"alpha/s.py": "x = 1\n"})
+    """A recipe, a cache with an archive for each source, and a benchmark."""
+    cache = tmp_path / "cache" / "pypi"
+    alpha = {f"alpha/m{index}.py": module(f"alpha{index}") for index in range(6)} | {"alpha/s.py": "value = first\n"}
+    alpha["alpha/near.py"] = module("alpha0").replace("return itema + 0", "return itema")
     leak = module("leak", count=8) + "\n\n" + f'def leak(numbers):\n    """Sum the squares."""\n{SOLUTION}'
-    archive("beta", {"beta/a.py": module("alpha0"), "beta/leak.py": leak, "beta/vendor/c.py": module("vendored")})
-    archive("gamma", {f"gamma/m{index}.py": module(f"gamma{index}") for index in range(3)})
+    archive(cache / "alpha-1.0" / "alpha-1.0.tar.gz", alpha)
+    beta = {"beta/a.py": module("alpha0"), "beta/leak.py": leak, "beta/vendor/c.py": module("vendored")}
+    archive(cache / "beta-1.0" / "beta-1.0.tar.gz", beta | {"beta/long.py": "#" * 200_000})
+    archive(
+        cache / "gamma-1.0" / "gamma-1.0.tar.gz", {f"gamma/m{index}.py": module(f"gamma{index}") for index in range(3)}
+    )
     names = "\n".join(
         f"  - {{name: {name}, registry: pypi, version: '1.0', licence: MIT, languages: [python]{extra}}}"
         for name, extra in (("alpha", ""), ("beta", ""), ("gamma", ", validation: true"))
     )
-    (tmp_path / "sources.yaml").write_text(f"sources:\n{names}\n")
+    (tmp_path / "sources.yaml").write_text(f"settings: {{vocab_size: 500}}\nsources:\n{names}\n")
     (tmp_path / "bench").mkdir()
     with gzip.open(tmp_path / "bench" / "humaneval_python.jsonl.gz", "wt") as file:
         file.write(json.dumps({"task_id": "Python/0", "canonical_solution": SOLUTION, "text": "Sum."}) + "\n")
     return tmp_path
 
 
-def run(world, name):
-    return build([world / "sources.yaml"], world / name, world / "cache", [world / "bench"], settings=SETTINGS)
+def run(world, name, *settings, say=lambda line: None, inputs=None):
+    inputs = inputs or [str(world / "sources.yaml")]
+    return build(inputs, world / name, world / "cache", [world / "bench"], [*SMALL, *settings], say)
+
+
+def digests(folder):
+    """What is in a built corpus, but for the times in its reports."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("report.json", "report.html") and "verdicts" not in path.parts
+    }
+
+
+def text_of(folder, name, length=64):
+    return tokenizer.load(folder / "tokenizer").decode(shards.Shards(folder / name, length).tokens.tolist())
 
 
 def test_from_archives_to_shards(world):
     report = run(world, "out")
     dropped = {stage["name"]: stage["dropped"] for stage in report["stages"]}
-    assert dropped["clean"] == {"duplicate": 1, "benchmark": 1, "vendored path": 1}
-    assert dropped["balance"] == {"too small": 1, "over its share": 0}
+    assert dropped["clean"] == {"benchmark": 1, "vendored path": 1, "too large": 1}
+    assert dropped["duplicates"] == {"duplicate": 1, "near duplicate": 1}
+    assert dropped["balance"] == {"too small": 1}
     assert report["languages"]["python"]["files"] == 6
     assert report["languages"]["python"]["pairs"] == 6 * 12
     assert json.loads((world / "out" / "report.json").read_text()) == report
 
-    vocabulary = tokenizer.load(world / "out" / "tokenizer")
-    texts = {
-        name: vocabulary.decode(shards.Shards(world / "out" / name, 64).tokens.tolist())
-        for name in ("files", "pairs", "validation/python")
-    }
+    texts = {name: text_of(world / "out", name) for name in ("files", "pairs", "validation/python")}
     assert "gamma" not in texts["files"] + texts["pairs"]
     assert "alpha" not in texts["validation/python"]
-    assert "# language: Python\n# Add itema to the first number\ndef alpha0_itema(first, second):\n" in texts["pairs"]
+    assert "# language: Python\n# Add itema to the first number\ndef alpha0_itema(" in texts["pairs"]
     assert "<|fim_middle|>" in texts["pairs"]
     assert "Copyright" not in texts["files"]
     assert "numbers" not in texts["files"]
     assert texts["files"].endswith("<|endoftext|>")
+    assert not list(world.glob("*.build"))
 
 
-def test_the_same_archives_give_the_same_shards(world):
+def test_every_file_has_a_verdict(world):
+    run(world, "out")
+    rows = [row for path in (world / "out" / "verdicts").iterdir() for row in parquet.read_table(path).to_pylist()]
+    assert {(row["source"], row["path"]): row["reason"] for row in rows if row["reason"]} == {
+        ("alpha", "alpha/s.py"): "too small",
+        ("alpha", "alpha/near.py"): "near duplicate",
+        ("beta", "beta/a.py"): "duplicate",
+        ("beta", "beta/leak.py"): "benchmark",
+        ("beta", "beta/vendor/c.py"): "vendored path",
+        ("beta", "beta/long.py"): "too large",
+    }
+    assert len(rows) == 15
+    assert all(row["measured"]["mean line"] > 0 for row in rows if row["path"] != "beta/long.py")
+
+
+@pytest.mark.parametrize("packing", ["dense", "file", "fit"])
+def test_a_window_is_traced_to_the_files_it_is_made_of(world, packing):
+    run(world, "out", f"packing={packing}", "fim_rate=0")
+    out = world / "out"
+    vocabulary = tokenizer.load(out / "tokenizer")
+    cache = world / "cache" / "pypi" / "alpha-1.0" / "alpha-1.0.tar.gz"
+    with tarfile.open(cache) as tar:
+        files = {info.name: tar.extractfile(info).read() for info in tar}
+    documents = {name: b"# language: Python\n" + data.removeprefix(HEADER.encode()) for name, data in files.items()}
+    windows = shards.Shards(out / "files", 64)
+    assert len(windows) > 3
+    for index in range(len(windows)):
+        pieces = vocabulary.decode(windows.window(index).tolist()).encode().split(b"<|endoftext|>")
+        found = ledger.origins(out / "files", index, 64)
+        assert all((row["licence"], row["source"], row["version"]) == ("MIT", "alpha", "1.0") for row in found)
+        assert all(row["sha256"] == hashlib.sha256(files[row["path"]]).hexdigest() for row in found)
+        for piece in pieces:
+            assert any(piece in documents[row["path"]] for row in found), piece
+        # No file is named in vain: each has a piece that no other file has.
+        assert all(any(piece in documents[row["path"]] for piece in pieces) for row in found)
+        assert len(found) <= len(pieces)
+    with pytest.raises(CodeGeeXError, match="windows 0 to"):
+        ledger.origins(out / "files", len(windows), 64)
+
+
+def test_the_same_sources_give_the_same_shards(world):
     run(world, "first")
     run(world, "second")
-    for name in ("tokenizer/tokenizer.json", "files/tokens.bin", "pairs/tokens.bin", "pairs/documents.bin"):
-        assert (world / "first" / name).read_bytes() == (world / "second" / name).read_bytes()
+    assert digests(world / "first") == digests(world / "second")
+    run(world, "third", "seed=2")
+    assert digests(world / "third") != digests(world / "second")
 
 
-def test_a_failure_leaves_nothing(world):
-    (world / "cache" / "pypi" / "gamma-1.0" / "gamma-1.0.tar.gz").write_bytes(b"not an archive")
-    with pytest.raises(CodeGeeXError, match="gamma"):
-        run(world, "out")
+def test_fill_in_the_middle_gives_the_text_back(world):
+    run(world, "out", "fim_rate=1", "fim_spm=0.5", "sequence_length=400")
+    plain = world / "plain"
+    run(world, "plain", "fim_rate=0", "sequence_length=400")
+    vocabulary = tokenizer.load(world / "out" / "tokenizer")
+    documents = text_of(world / "out", "pairs", 400).split("<|endoftext|>")[:-1]
+    expected = text_of(plain, "pairs", 400).split("<|endoftext|>")[:-1]
+    assert len(documents) == len(expected) > 100
+    kinds = {"psm": 0, "spm": 0}
+    for document, whole in zip(documents, expected, strict=True):
+        assert document.startswith("<|fim_prefix|>")
+        rest = document.removeprefix("<|fim_prefix|>")
+        if rest.startswith("<|fim_suffix|>"):
+            kinds["spm"] += 1
+            suffix, text = rest.removeprefix("<|fim_suffix|>").split("<|fim_middle|>")
+            assert text + suffix == whole
+        else:
+            kinds["psm"] += 1
+            prefix, rest = rest.split("<|fim_suffix|>")
+            suffix, middle = rest.split("<|fim_middle|>")
+            assert prefix + middle + suffix == whole
+    assert min(kinds.values()) > len(documents) / 3
+    assert vocabulary.has_fim
+
+
+def test_one_may_bring_a_tokenizer_and_leave_pairs_out(world, byte_tokenizer):
+    (world / "bytes").mkdir()
+    byte_tokenizer.save(world / "bytes")
+    report = run(world, "out", f"tokenizer={world / 'bytes'}", "pairs=false")
+    assert tokenizer.load(world / "out" / "tokenizer").fingerprint == byte_tokenizer.fingerprint
+    assert not (world / "out" / "pairs").exists()
+    assert report["shards"]["files"]["tokenizer"] == byte_tokenizer.fingerprint
+
+
+def test_a_damaged_source_is_told_and_left_out(world):
+    (world / "cache" / "pypi" / "beta-1.0" / "beta-1.0.tar.gz").write_bytes(b"not an archive")
+    report = run(world, "out")
+    assert report["stages"][0]["dropped"] == {"damaged source": 1}
+    assert "beta" in report["damaged"][0]
+    assert report["languages"]["python"]["files"] == 6
+    assert "beta-1.0.tar.gz" in (world / "out" / "report.html").read_text()
+
+
+def test_with_nothing_left_there_is_no_output(world, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(CodeGeeXError, match="no file of these sources is taken"):
+        run(world, "out", inputs=[str(empty)])
+    (empty / "a.py").write_text(module("a"))
+    (empty / "b.py").write_text(module("b").replace("MIT", "GPL-3.0-only"))
+    (empty / "a.py").write_bytes(b"\xff\xfe")
+    with pytest.raises(CodeGeeXError, match=r"\(1 (licence|not UTF-8), 1 (licence|not UTF-8)\)"):
+        run(world, "out", inputs=[str(empty)])
     assert not (world / "out").exists()
-    assert not list(world.glob(".out*"))
+    assert not list(world.glob("*out*"))
 
 
-def test_overlaps_are_ten_words_and_idioms_do_not_count():
-    words = [f"w{index}" for index in range(20)]
-    idiom = "for ( int i = 0 ; i < n ;"
-    problems = [("0", " ".join(words)), ("1", idiom), ("2", idiom), ("3", idiom), ("4", "too short to count")]
-    benchmark = Benchmark(problems)
-    assert benchmark.overlaps("before " + " ".join(words[5:15]) + " after")
-    assert not benchmark.overlaps(" ".join(words[5:14]) + " other")
-    assert not benchmark.overlaps(idiom)
-    assert not benchmark.overlaps("too short to count")
+def test_bad_recipes_are_refused_before_anything_is_made(world):
+    (world / "other.yaml").write_text("sources: []\nsetings: {}\n")
+    with pytest.raises(CodeGeeXError, match="unknown key setings"):
+        run(world, "out", inputs=[str(world / "other.yaml")])
+    (world / "other.yaml").write_text("sources: []\nsettings: {seed: 3}\n")
+    with pytest.raises(CodeGeeXError, match="both have settings"):
+        run(world, "out", inputs=[str(world / "other.yaml"), str(world / "sources.yaml")])
+    (world / "out").mkdir()
+    (world / "out" / "mine").write_text("")
+    with pytest.raises(CodeGeeXError, match="exists already"):
+        run(world, "out")
+    assert not list(world.glob("*.build"))
 
 
-def test_a_folder_without_the_benchmark_is_refused(tmp_path):
-    with pytest.raises(CodeGeeXError, match=r"no humaneval_\*"):
-        list(read_humaneval_x(tmp_path))
+COMMAND = """
+import sys, time
+from pathlib import Path
+from codegeex.corpus.build import build
+world = Path(sys.argv[1])
+def say(line):
+    print(line, flush=True)
+    if line.startswith(sys.argv[2] + ":"):
+        time.sleep(60)
+build([str(world / "sources.yaml")], world / "out", world / "cache", [world / "bench"], sys.argv[3:], say)
+"""
 
 
-@pytest.mark.parametrize(
-    ("sizes", "total", "share"),
-    [
-        ([5, 5], 10, float("inf")),
-        ([1, 100], 11, 10),
-        ([10, 10, 10], 15, 5),
-        ([1, 2, 30, 40], 23, 10),
-        ([], 5, float("inf")),
-    ],
-)
-def test_common_share(sizes, total, share):
-    assert common_share(sizes, total) == share
-    assert sum(min(size, share) for size in sizes) <= total
+@pytest.mark.parametrize("stage", ["read", "clean", "pairs", "encode files", "pack"])
+def test_a_build_that_is_killed_goes_on_and_ends_the_same(world, stage):
+    run(world, "whole")
+    process = subprocess.Popen([sys.executable, "-c", COMMAND, world, stage, *SMALL], stdout=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(f"{stage}:"):
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert lines[-1].startswith(stage)
+    assert not (world / "out").exists()
+    (world / "out.build" / ".half.123.partial").mkdir()
+    said = []
+    run(world, "out", say=said.append)
+    before = [line for line in said if line.endswith("finished before")]
+    assert len(before) == len(lines)
+    assert digests(world / "out") == digests(world / "whole")
+    assert not (world / "out.build").exists()
 
 
-def test_balance_keeps_every_package_and_leaves_tests_to_the_end():
-    def document(source, path):
-        return Document("x = 1  # text\n" * 100, "python", path, source, "MIT")
+def test_other_settings_start_again(world):
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, world, "clean", *SMALL], stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("clean:"):
+            break
+    with pytest.raises(CodeGeeXError, match="another build is at work"):
+        run(world, "out")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    said = []
+    run(world, "out", "seed=5", say=said.append)
+    assert "starts again" in said[0]
+    assert not any("finished before" in line for line in said)
 
-    documents = [document("large", f"tests/test_{index}.py") for index in range(10)]
-    documents += [document("large", f"m{index}.py") for index in range(10)] + [document("small", "m.py")]
-    kept, _ = balance(documents, 6 * 1400)
-    assert sorted(file.source for file in kept) == ["large"] * 5 + ["small"]
-    assert not any("test" in file.path for file in kept)
+
+def test_a_full_disk_is_one_line_and_the_build_goes_on_later(world):
+    """A file may not grow over 2 KB, which the system tells as it tells a full disk."""
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
+    command = [sys.executable, "-m", "codegeex", "corpus", "build", world / "sources.yaml", "--output", world / "out",
+               "--cache", world / "cache", "--set", SMALL[0], "--set", SMALL[1]]  # fmt: skip
+    failed = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert "File too large" in failed.stderr.strip().splitlines()[-1]
+    assert not (world / "out").exists()
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["stages"][0]["name"] == "read"
+    assert (world / "out" / "files" / "tokens.bin").is_file()
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_makes_the_same_shards(world):
+    pytest.importorskip("ray")
+    run(world, "local", "packing=fit")
+    began = time.monotonic()
+    command = [sys.executable, "-m", "codegeex", "corpus", "build", world / "sources.yaml", "--output", world / "ray",
+               "--cache", world / "cache", "--benchmark", world / "bench", "--ray", "local"]  # fmt: skip
+    for setting in (*SMALL, "packing=fit"):
+        command += ["--set", setting]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert digests(world / "ray") == digests(world / "local")
+    assert time.monotonic() - began < 110
+
+
+def test_many_sources_and_stars(world):
+    """Files of a table: without a star or a licence they stay out, and some repositories are for validation."""
+    rows = [
+        {"content": module(f"repository{index}"), "repository": f"owner/r{index}", "path": f"f{index}.py",
+         "license": "MIT" if index % 2 else "", "stars": index % 3}
+        for index in range(30)
+    ]  # fmt: skip
+    for row in rows:
+        row["content"] = row["content"].removeprefix(HEADER)
+    (world / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = run(world, "out", "validation_share=0.3", inputs=[str(world / "rows.jsonl")])
+    dropped = {stage["name"]: stage["dropped"] for stage in report["stages"]}
+    assert dropped["clean"] == {"licence": 15, "no stars": 5}
+    origins = parquet.read_table(world / "out" / "files" / "ledger.parquet")["source"].to_pylist()
+    held_out = parquet.read_table(world / "out" / "validation" / "python" / "ledger.parquet")["source"].to_pylist()
+    assert set(origins)
+    assert set(held_out)
+    assert not set(origins) & set(held_out)
+    assert len(set(origins) | set(held_out)) == 10
+
+
+def test_the_report_is_a_page(world):
+    report = run(world, "out")
+    page = (world / "out" / "report.html").read_text()
+    assert "Python" in page
+    for stage in report["stages"]:
+        assert stage["name"] in page
+    for reason in ("benchmark", "vendored path", "near duplicate"):
+        assert reason in page
+    assert Path(world / "out" / "report.json").stat().st_size > 1000

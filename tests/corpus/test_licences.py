@@ -3,6 +3,7 @@
 import importlib.metadata
 from pathlib import Path
 
+import daft
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,11 +94,21 @@ def test_expressions_are_what_python_makes_of_them(tree):
     assert licences.allows(text(tree)) is eval(python)
 
 
-def test_headers_and_folders():
-    assert licences.in_header("// SPDX-License-Identifier: MIT OR Apache-2.0\nint main;") == "MIT OR Apache-2.0"
-    assert licences.in_header("/* SPDX-License-Identifier: GPL-2.0-only */\n") == "GPL-2.0-only"
-    assert licences.in_header("\n" * 40 + "# SPDX-License-Identifier: MIT") is None
+def test_what_headers_say():
+    tops = {
+        "// SPDX-License-Identifier: MIT OR Apache-2.0\nint main;": "MIT OR Apache-2.0",
+        "/* SPDX-License-Identifier: GPL-2.0-only */\n": "GPL-2.0-only",
+        "# nothing of the kind\n": None,
+        "": None,
+    }
+    frame = daft.from_pydict({"top": list(tops)}).select(licences.in_header(daft.col("top")).alias("found"))
+    assert frame.to_pydict()["found"] == list(tops.values())
+
+
+def test_the_nearest_folder_counts():
     tree = {".": "MIT", "third/party": "GPL-2.0-only"}
     assert licences.nearest("src/a.c", tree) == "MIT"
+    assert licences.nearest("a.c", tree) == "MIT"
     assert licences.nearest("third/party/deep/b.c", tree) == "GPL-2.0-only"
+    assert licences.nearest("third/party.c", tree) == "MIT"
     assert licences.nearest("a.c", {"src": "MIT"}) is None

@@ -1,6 +1,7 @@
 """Reading what people have themselves: folders, git repositories, tables; and files that mean harm."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -14,10 +15,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from codegeex import shards
 from codegeex.corpus import readers, sources
-from codegeex.corpus.build import build, chosen_by_chance
-from codegeex.corpus.dataset import Settings
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 MIT = "Permission is hereby granted, free of charge, to any person.\n"
@@ -41,8 +39,18 @@ EXPECTED = {
 }
 
 
+def read(path):
+    return list(readers.read(path, sources.local(str(path))))
+
+
 def found(path):
-    return {one.path: (one.language, one.licence) for one in readers.read(path, sources.local(path))}
+    """Language and licence of each file that has a text."""
+    return {one.path: (one.language, one.licence) for one in read(path) if not one.problem}
+
+
+def problems(path):
+    """Why each of the others has none."""
+    return {one.path: one.problem for one in read(path) if one.problem}
 
 
 @pytest.fixture
@@ -61,7 +69,13 @@ def test_a_folder_without_its_links(folder):
     (folder / "nul.py").write_bytes(b"x = 1\0\n")
     with (folder / "huge.py").open("wb") as file:
         file.truncate(1 << 30)
+    os.mkfifo(folder / "pipe.py")
     assert found(folder) == EXPECTED
+    assert problems(folder) == {
+        "link.py": "link", "latin.py": "not UTF-8", "nul.py": "NUL bytes", "huge.py": "too large",
+    }  # fmt: skip
+    (one,) = [one for one in read(folder) if one.path == "src/a.py"]
+    assert one.sha256 == hashlib.sha256(b"print('a')\n").hexdigest()
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -78,6 +92,7 @@ def test_a_git_repository_as_of_its_last_commit(folder, tmp_path, bare):
         repository = tmp_path / "bare.git"
         subprocess.run(["git", "clone", "-q", "--bare", folder, repository], check=True)
     assert found(repository) == EXPECTED
+    assert problems(repository) == {"link.py": "link"}
 
 
 def test_archives_have_licences_too(folder, tmp_path):
@@ -88,6 +103,26 @@ def test_archives_have_licences_too(folder, tmp_path):
             archive.writestr(f"project-1.0/{name}", text)
     expected = {f"project-1.0/{name}": values for name, values in EXPECTED.items()}
     assert found(tmp_path / "project.tar.gz") == found(tmp_path / "project.zip") == expected
+
+
+def test_urls_are_read_as_paths_are(folder, tmp_path):
+    """A folder, an archive and a table in a file system that is only in memory."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    for name, text in FILES.items():
+        memory.pipe_file(f"/urls/project/{name}", text.encode())
+    with tarfile.open(tmp_path / "project.tar.gz", "w:gz") as archive:
+        archive.add(folder, ".")
+    memory.pipe_file("/urls/project.tar.gz", (tmp_path / "project.tar.gz").read_bytes())
+    rows = "".join(json.dumps({"content": text, "path": name}) + "\n" for name, text in FILES.items())
+    memory.pipe_file("/urls/rows.jsonl", rows.encode())
+    assert found("memory://urls/project") == found("memory://urls/project.tar.gz") == EXPECTED
+    assert {name: language for name, (language, _) in found("memory://urls/rows.jsonl").items()} == {
+        name: language for name, (language, _) in EXPECTED.items()
+    }
+    with pytest.raises(WorkFailed, match="nothing"):
+        read("memory://urls/nothing.tar")
 
 
 ROWS = [
@@ -112,7 +147,8 @@ def test_tables_with_the_stacks_columns(tmp_path, suffix):
     else:
         with gzip.open(path, "wt") as file:
             file.write(lines)
-    rows = list(readers.read(path, sources.local(path)))
+    *rows, large = read(path)
+    assert (large.path, large.problem, large.text) == ("e.py", "too large", None)
     assert [(row.language, row.path, row.licence, row.stars) for row in rows] == [
         ("python", "a.py", "MIT", 3),
         ("go", "b.go", "MIT AND GPL-3.0-only", None),
@@ -138,15 +174,37 @@ def test_broken_files_are_named(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(WorkFailed, match=name):
-        list(readers.read(path, sources.local(path)))
+        read(path)
 
 
 def test_a_table_without_text_is_refused(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"path": "a.py"}\n')
     with pytest.raises(CodeGeeXError, match="row 1: no text"):
-        list(readers.read(tmp_path / "a.jsonl", sources.local(tmp_path / "a.jsonl")))
+        read(tmp_path / "a.jsonl")
     with pytest.raises(CodeGeeXError, match="does not exist"):
-        sources.local(tmp_path / "none")
+        sources.local(str(tmp_path / "none"))
+
+
+def test_a_line_without_end_is_not_read(tmp_path):
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        for text in ("x = 1\n", "#" * (20 << 20), "x = 2\n"):
+            file.write(json.dumps({"content": text, "path": "a.py"}) + "\n")
+    assert [(one.text, one.problem) for one in read(tmp_path / "a.jsonl.gz")] == [
+        ("x = 1\n", ""), (None, "too large"), ("x = 2\n", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["one member", "many lines"])
+def test_what_expands_without_end_is_stopped(tmp_path, kind):
+    """Four gigabytes of nothing, packed into four megabytes, are not unpacked."""
+    path = tmp_path / ("bomb.tar.gz" if kind == "one member" else "bomb.jsonl.gz")
+    info = tarfile.TarInfo("a.txt")
+    info.size = 4 << 30
+    head = info.tobuf() if kind == "one member" else b'{"content": "x = 1", "path": "a.py"}\n'
+    block = gzip.compress(b"\0" * (64 << 20) if kind == "one member" else (b" " * 65535 + b"\n") * (1 << 10))
+    path.write_bytes(gzip.compress(head) + block * 64)
+    with pytest.raises(WorkFailed, match="unpack to"):
+        read(path)
 
 
 def test_a_zip_bomb_is_not_inflated(tmp_path):
@@ -155,11 +213,12 @@ def test_a_zip_bomb_is_not_inflated(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("honest.py", b"#" * (50 << 20))
         archive.writestr("good.py", "x = 1\n")
-    assert [one.path for one in readers.read(path, sources.local(path))] == ["good.py"]
+    assert list(found(path)) == ["good.py"]
+    assert problems(path) == {"honest.py": "too large"}
     data = path.read_bytes().replace((50 << 20).to_bytes(4, "little"), (500).to_bytes(4, "little"))
     path.write_bytes(data)
     with pytest.raises(WorkFailed, match=r"bomb\.zip"):  # its checksum is not that of 500 bytes
-        list(readers.read(path, sources.local(path)))
+        read(path)
 
 
 @pytest.mark.parametrize(
@@ -184,31 +243,6 @@ def test_prolog_and_perl():
     assert readers.tell("a.m", "function y = f(x)\n", both, False) == "matlab"
 
 
-def test_a_corpus_from_folders_and_tables(folder, tmp_path):
-    """Unlicensed files and those of repositories without a star stay out; some repositories are for validation."""
-    code = "\n\n".join(f"def function_{i}(first, second):\n    return first * {i} + second" for i in range(30))
-    (folder / "src" / "a.py").write_text(code)
-    (folder / "third" / "c.py").write_text(code.replace("function", "gpl"))
-    rows = [
-        {"content": code.replace("function", f"f{i}").replace("first", f"a{i}"), "repository": f"owner/r{i}",
-         "path": f"f{i}.py", "license": "MIT", "stars": i % 3}
-        for i in range(30)
-    ]  # fmt: skip
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = Settings(vocab_size=400, sequence_length=64, validation_share=0.3, fim_rate=0)
-    out = tmp_path / "out"
-    report = build([folder, tmp_path / "rows.jsonl"], out, tmp_path / "cache", settings=settings)
-    dropped = {stage["name"]: stage["dropped"] for stage in report["stages"]}
-    assert dropped["clean"] == {"no stars": 10, "licence": 2}
-    held_out = chosen_by_chance({row["repository"] for row in rows} | {"project"}, 0.3)
-    assert 0 < len(held_out) < 20
-    total = shards.summarize(out)
-    kept = sum(stage["kept"] for stage in report["stages"] if stage["name"] == "balance")
-    validation = shards.summarize(out / "validation")
-    assert validation["languages"].keys() == {"python"}
-    assert total["documents"] >= kept
-
-
 def test_members_that_escape_are_left_out(tmp_path):
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:
@@ -221,5 +255,6 @@ def test_members_that_escape_are_left_out(tmp_path):
         archive.addfile(device)
     before = set(os.listdir(tmp_path))
     assert list(found(path)) == ["fine.py"]
+    assert problems(path) == dict.fromkeys(("../up.py", "/root.py", "in/../../out.py"), "unsafe path")
     assert set(os.listdir(tmp_path)) == before
     assert not Path("/root.py").exists()

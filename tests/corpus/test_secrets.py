@@ -7,7 +7,10 @@ import string
 import sysconfig
 from pathlib import Path
 
+import daft
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codegeex.corpus import secrets
 
@@ -22,6 +25,30 @@ WORD = string.ascii_letters + string.digits
 TOKEN = ".".join(
     base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
     for part in ({"alg": "HS256", "typ": "JWT"}, {"sub": "1234567890", "admin": True})
+)
+
+
+PIECES = (
+    "AKIA" + some("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16),
+    "ghp_" + some(WORD, 36),
+    "github_pat_" + some(WORD, 30),
+    "glpat-" + some(WORD, 20),
+    "xoxb-" + some(string.digits, 12),
+    "AIza" + some(WORD, 35),
+    "sk_live_" + some(WORD, 24),
+    "sk-ant-" + some(WORD, 32),
+    "npm_" + some(WORD, 36),
+    "pypi-AgEIcHlwaS5vcmc" + some(WORD, 50),
+    TOKEN + "." + some(WORD, 43),
+    "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+    f'PASSWORD_2 := "{some(WORD, 20)}"',
+    f"'apiKey': '{some(WORD, 20)}'",
+    "jane.doe+lists@mail.company.co.uk",
+    "a@b.cd",
+    "user@example.com",
+    "@decorator.name",
+    "é@é.de",
+    *(" ", "\n", "x", "=", '"', "é", ".", "@"),
 )
 
 
@@ -91,3 +118,19 @@ def test_a_standard_library_keeps_its_code():
             assert masked == text
     assert files > 100
     assert touched <= 2
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_a_column_is_masked_as_its_texts_are(pieces):
+    """What Rust looks for first must be in every text in which there is something to mask."""
+    texts = ["".join(pieces), *pieces, None]
+    column = daft.from_pydict({"text": texts}).select(secrets.masked(daft.col("text")).alias("text"))
+    assert column.to_pydict()["text"] == [None if text is None else secrets.mask(text)[0] for text in texts]
+
+
+def test_real_files_are_masked_as_a_column_as_they_are_one_by_one():
+    paths = sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py"))[::10]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    column = daft.from_pydict({"text": texts}).select(secrets.masked(daft.col("text")).alias("text"))
+    assert column.to_pydict()["text"] == [secrets.mask(text)[0] for text in texts]
+    assert any(secrets.mask(text)[1] for text in texts)

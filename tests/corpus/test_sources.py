@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from codegeex import recipes
 from codegeex.corpus import readers, sources
 from codegeex.corpus.sources import Source
 from codegeex.errors import CodeGeeXError
@@ -48,7 +49,12 @@ def test_tar_members_become_documents(tmp_path: Path, name: str) -> None:
             "/absolute.cpp": b"int h();\n",
         },
     )
-    found = list(readers.read(archive, source()))
+    documents = list(readers.read(archive, source()))
+    found = [document for document in documents if not document.problem]
+    assert {document.path: document.problem for document in documents if document.problem} == {
+        "../escape.cpp": "unsafe path", "/absolute.cpp": "unsafe path", "demo/big.cpp": "too large",
+        "demo/latin.cpp": "not UTF-8", "demo/link.cpp": "link",
+    }  # fmt: skip
     assert [(document.path, document.language) for document in found] == [("demo/a.cpp", "cpp"), ("demo/b.h", "cpp")]
     assert found[1].text == "#pragma once\nint f();\n"
     assert (found[0].source, found[0].licence) == ("demo", "MIT")
@@ -56,7 +62,7 @@ def test_tar_members_become_documents(tmp_path: Path, name: str) -> None:
 
 def test_headers_are_c_where_there_is_no_cpp(tmp_path: Path) -> None:
     archive = tar(tmp_path / "demo.tar.gz", {"demo/a.c": b"int f(void);\n", "demo/a.h": b"int f(void);\n"})
-    assert {document.language for document in readers.read(archive, source())} == {"c"}
+    assert {document.language for document in readers.read(archive, source()) if not document.problem} == {"c"}
 
 
 def test_wheels_are_read(tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ def test_fetch_downloads_once_and_keeps_only_archives(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
     for _ in range(2):
         fetched = list(sources.fetch([source("npm")], tmp_path / "cache"))
-        assert [path.name for _, path in fetched] == ["demo-1.0.tgz"]
+        assert [Path(path).name for _, path in fetched] == ["demo-1.0.tgz"]
     assert (tmp_path / "calls").read_text().splitlines() == ["pack --silent --ignore-scripts demo@1.0"]
 
 
@@ -118,10 +124,16 @@ def test_a_missing_client_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         list(sources.fetch([source()], tmp_path / "cache"))
 
 
-def test_the_recipe_is_valid_and_has_six_languages() -> None:
-    listed = sources.load(ROOT / "recipes" / "nano-sources.yaml")
+def load(path: Path) -> tuple[Source, ...]:
+    return sources.parse(recipes.read(path), path)
+
+
+@pytest.mark.parametrize(("name", "least"), [("nano-sources.yaml", 6), ("languages-sources.yaml", 23)])
+def test_the_recipes_are_valid_and_have_their_languages(name: str, least: int) -> None:
+    listed = load(ROOT / "recipes" / name)
     keys = {key for entry in listed for key in entry.languages}
     assert keys >= {"python", "cpp", "java", "javascript", "go", "rust"}
+    assert len(keys) >= least
 
 
 @pytest.mark.parametrize(
@@ -131,10 +143,13 @@ def test_the_recipe_is_valid_and_has_six_languages() -> None:
         ('{name: a, registry: hub, version: "1", licence: MIT, languages: [python]}', "registry"),
         ('{name: a, registry: npm, version: "1", licence: MIT, languages: [klingon]}', "klingon"),
         ("{name: a, registry: npm, licence: MIT, languages: [python]}", "bad source"),
+        ("{name: a, registry: local, path: nowhere}", "path that exists"),
+        ("{name: a, registry: local, path: ., stars: many}", "stars must be a whole number"),
+        ("a", "bad source"),
     ],
 )
 def test_bad_entries_are_refused(tmp_path: Path, entry: str, message: str) -> None:
     path = tmp_path / "list.yaml"
     path.write_text(f"sources:\n  - {entry}\n")
     with pytest.raises(CodeGeeXError, match=message):
-        sources.load(path)
+        load(path)

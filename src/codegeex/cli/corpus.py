@@ -35,7 +35,7 @@ def corpus_build(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="Recipe (.yaml), folder, git repository, archive, table of files (.jsonl, .parquet), or a URL of such.",
+            help="Recipe (.yaml), folder, git repository, archive, table (.jsonl, .parquet), or a URL of such.",
         ),
     ],
     output: Annotated[Path, typer.Option(help="Directory to write tokenizer and shards into.")],

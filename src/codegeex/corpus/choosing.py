@@ -1,9 +1,8 @@
-"""Which of the cleaned files are learned from: one of all that are alike, and of each language and package its share."""
+"""Which cleaned files are learned from: one of all that are alike, and of each language and package its share."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,42 +143,36 @@ def without(files: Files, duplicates: Path) -> NDArray[np.int64]:
 
 
 def balance(files: Files, kept: NDArray[np.int64], settings: Settings) -> tuple[NDArray[np.int64], Report]:
-    """Leave out small files, give every language at most its characters, and every package in it at most one common share.
+    """Leave out small files, and give every language at most its characters, in equal shares of its packages.
 
-    Small packages stay whole; large ones keep their first files in an order that chance decides, tests last.
+    A package's files stand in an order that chance decides, tests last. All packages are taken from at the same depth,
+    in characters, until the language has enough: small packages stay whole, large ones keep their first files.
 
     Returns:
         The indices of what is learned from, and the stage's report.
     """
     large = kept[~files.small[kept]]
-    groups: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index in large[np.lexsort((files.places[large], files.tests[large]))].tolist():
-        groups[int(files.languages[index])][int(files.sources[index])].append(index)
-    chosen: list[int] = []
-    for language, packages in groups.items():
-        sizes = {package: int(files.characters[indices].sum()) for package, indices in packages.items()}
-        share = common_share(list(sizes.values()), settings.characters(files.language_names[language]))
-        for package, indices in packages.items():
-            if sizes[package] <= share:
-                chosen += indices
-            else:
-                total = np.cumsum(files.characters[indices])
-                chosen += indices[: int(np.searchsorted(total, share, side="right"))]
-    answer = np.sort(np.array(chosen, np.int64))
+    ordered = large[np.lexsort((files.places[large], files.tests[large], files.sources[large], files.languages[large]))]
+    depth = _depths(
+        files.characters[ordered], files.languages[ordered] * len(files.source_names) + files.sources[ordered]
+    )
+    ordered = ordered[np.lexsort((files.places[ordered], depth, files.languages[ordered]))]
+    taken = _depths(files.characters[ordered], files.languages[ordered])
+    most = np.array([settings.characters(name) for name in files.language_names])
+    answer = np.sort(ordered[taken <= most[files.languages[ordered]]])
     dropped = np.setdiff1d(kept, answer)
     reasons = {SMALL: len(kept) - len(large), "over its share": len(large) - len(answer)}
-    return answer, _report(files, dropped, reasons, kept)
+    report = _report(files, dropped, reasons, kept)
+    del report["megabytes"]  # of which nothing was read
+    return answer, report
 
 
-def common_share(sizes: Sequence[int], total: float) -> float:
-    """The largest s for which Σ min(size, s) ≤ total; infinite where everything fits."""
-    left = float(total)
-    for index, size in enumerate(sorted(sizes)):
-        waiting = len(sizes) - index
-        if size * waiting > left:
-            return left / waiting
-        left -= size
-    return float("inf")
+def _depths(sizes: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[N] the sum of the sizes up to and with each thing in its group, the members of which stand together."""
+    sums = np.cumsum(sizes)
+    first = np.append(True, groups[1:] != groups[:-1])[: len(groups)]
+    before = np.where(first, sums - sizes, 0)
+    return sums - np.maximum.accumulate(before)
 
 
 def _report(

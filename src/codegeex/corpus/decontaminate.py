@@ -1,11 +1,11 @@
 """Keeping benchmarks out of the training data.
 
-A text is contaminated when it shares ten consecutive words with a benchmark's prompt, description or reference solution.
-Ten words found in several unrelated problems are an idiom (`for (int i = 0; i < n; i++) {`), not a solution, and do not
-count.
+A text is contaminated when it shares ten consecutive words with a benchmark's prompt, description or reference
+solution. Ten words found in several unrelated problems are an idiom (`for (int i = 0; i < n; i++) {`), not a solution,
+and do not count.
 
-Texts are searched many at a time, with numpy: a word is hashed by its size and its first and last eight bytes, ten words
-by running sums over those hashes. Only where a hash is that of a problem are the words themselves compared.
+Texts are searched many at a time, with numpy: a word is hashed by its size and its first and last eight bytes, ten
+words by running sums over those hashes. Only where a hash is that of a problem are the words themselves compared.
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ class _Watcher(Subscriber):
     def on_event(self, event: Any) -> None:
         if isinstance(event, Stats) and event.stats:
             last = event.stats[max(event.stats)]
-            self._progress(int(last.get("rows.in", (None, 0))[1]), self._total)
+            # What is written goes out as names of files.
+            rows = last.get("rows.in" if "rows.written" in last else "rows.out", (None, 0))
+            self._progress(int(rows[1]), self._total)
 
 
 @contextmanager

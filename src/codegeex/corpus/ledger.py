@@ -1,4 +1,4 @@
-"""The provenance ledger: from a window of tokens back to the files it was made of, with repository, licence and hash."""
+"""The provenance ledger: from a window of tokens back to its files, with repository, licence and hash."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import PurePosixPath
 
 import daft
 from daft import DataType, Expression, Series, functions
@@ -94,7 +93,11 @@ def nearest(path: str, licences: Mapping[str, str]) -> str | None:
         path: of the file, with slashes.
         licences: expressions by folder, "." for the top.
     """
-    return next((licences[str(folder)] for folder in PurePosixPath(path).parents if str(folder) in licences), None)
+    while path:
+        path = path.rpartition("/")[0]
+        if found := licences.get(path or "."):
+            return found
+    return None
 
 
 def allows(expression: str, wanted: Collection[str] = PERMISSIVE) -> bool:

@@ -13,6 +13,7 @@ import json
 import lzma
 import os
 import re
+import stat
 import subprocess
 import tarfile
 import zipfile
@@ -32,8 +33,8 @@ MAX_MEMBER_BYTES = 100_000
 """Larger files are left out (paper, section 3.1)."""
 
 MAX_EXPANSION, ALWAYS_EXPANDS = 100, 1 << 30
-"""An archive that unpacks to so many times its size, and to more than a gigabyte, is a bomb: source code packs 4 to 20
-times, test data with long runs of one byte up to 60."""
+"""An archive that unpacks to so many times its size, and to more than a gigabyte, is a bomb: source code packs four to
+twenty times, test data with long runs of one byte up to sixty."""
 
 MAX_ROW_BYTES = 16 * MAX_MEMBER_BYTES
 """A longer line of JSONL is not read to its end: a text that may be taken fits, with every character escaped."""
@@ -94,14 +95,13 @@ def read(path: str | Path, source: Source) -> Iterator[Document]:
 
 
 def _documents(members: list[Member], source: Source) -> Iterator[Document]:
-    has_cpp = any(PurePosixPath(name).suffix.lower() in _CPP_SUFFIXES for name, _, _ in members)
+    has_cpp = any(os.path.splitext(name)[1].lower() in _CPP_SUFFIXES for name, content, _ in members if content)
     found = {}
     for name, content, _ in members:
-        inside = PurePosixPath(name)
-        if content is not None and not source.licence and licences.LICENCE_FILE.search(inside.name):
+        folder, file = os.path.split(name)
+        if content is not None and not source.licence and licences.LICENCE_FILE.search(file):
             # An unknown text counts as well: what is below it is not under the licence above.
-            known = licences.classify(content().decode(errors="replace")) or "LicenseRef-unknown"
-            found[str(inside.parent)] = known
+            found[folder or "."] = licences.classify(content().decode(errors="replace")) or "LicenseRef-unknown"
     for name, content, problem in members:
         if not languages.for_path(name):  # a licence
             continue
@@ -142,7 +142,7 @@ def tell(path: str, text: str, source: Source, has_cpp: bool) -> str | None:
         has_cpp: whether there are C++ files beside it, which makes a header C++ that could be C as well.
     """
     keys = [language.key for language in languages.for_path(path)]
-    match PurePosixPath(path).suffix.lower():
+    match os.path.splitext(path)[1].lower():
         case ".h":
             plain = "cpp" if has_cpp or _CPP.search(text) else "c"
             keys = ["objectivec" if _OBJECTIVE_C.search(text) else plain]
@@ -154,7 +154,7 @@ def tell(path: str, text: str, source: Source, has_cpp: bool) -> str | None:
 
 
 def _wanted(path: str, size: int, source: Source) -> bool:
-    if not source.licence and licences.LICENCE_FILE.search(PurePosixPath(path).name):
+    if not source.licence and licences.LICENCE_FILE.search(os.path.basename(path)):
         return size <= MAX_MEMBER_BYTES
     return size > 0 and bool(languages.for_path(path)) and source.takes(path)
 
@@ -193,26 +193,28 @@ def _members(path: str | Path, wanted: Wanted, stack: ExitStack) -> Iterator[Mem
     elif (folder := Path(path)).is_dir():
         bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
         is_git = bare or (folder / ".git").exists()
-        yield from _git_members(folder, wanted) if is_git else _folder_members(folder, wanted)
+        yield from _git_members(folder, wanted) if is_git else _folder_members(name, wanted)
         return
     file = stack.enter_context(_opened(path))
     yield from _zip_members(file, wanted, stack) if name.endswith(ZIPS) else _tar_members(file, wanted)
 
 
-def _folder_members(folder: Path, wanted: Wanted) -> Iterator[Member]:
+def _folder_members(folder: str, wanted: Wanted) -> Iterator[Member]:
     for parent, _, names in os.walk(folder):  # which does not follow links
+        above = os.path.relpath(parent, folder).replace(os.sep, "/")
         for name in names:
-            path = Path(parent, name)
-            inside = path.relative_to(folder).as_posix()
-            if path.is_symlink():
+            inside = name if above == "." else f"{above}/{name}"
+            path = os.path.join(parent, name)
+            facts = os.lstat(path)
+            if stat.S_ISLNK(facts.st_mode):
                 if wanted(inside, 1):
                     yield inside, None, "link"
-            elif path.is_file() and wanted(inside, size := path.stat().st_size):
-                yield _taken(inside, size, partial(_start_of, path))
+            elif stat.S_ISREG(facts.st_mode) and wanted(inside, facts.st_size):
+                yield _taken(inside, facts.st_size, partial(_start_of, path))
 
 
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _start_of(path: str) -> bytes:
+    with open(path, "rb") as file:
         return file.read(MAX_MEMBER_BYTES)
 
 

@@ -40,7 +40,7 @@ _DATA = (
     r"""|["'`][^"'`\s]{256,}["'`]"""  # a long string without a space: base64, a picture
 )
 
-TEST_PATH = r"(^|/)(tests?|testing|benchmarks?)/|_test\.|[Tt]est\.\w+$|(^|/)test_"
+TEST_PATH = r"(^|/)(tests?|testing|benchmarks?)/|[_.-]test\.|Test\.\w+$|(^|/)test[_.]"
 """Files that test others: left out of pairs, and the last to be taken of a large package."""
 
 

@@ -45,7 +45,7 @@ _ASSIGNMENT = re.compile(
 _HOST = r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
 _USER = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}"
 _EMAIL = re.compile(_HOST)
-_BEFORE = re.compile(rf"(?<![A-Za-z0-9._%+-]){_USER}$")
+_BEFORE = re.compile(rf"(?<![A-Za-z0-9._%+-]){_USER}\Z")
 _NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$", re.IGNORECASE)
 """Addresses that RFC 2606 keeps for examples."""
 

@@ -1,7 +1,7 @@
 """A build in progress: one folder for each stage that has finished, so that a build that was killed goes on from there.
 
-The folder lies beside the output (`OUTPUT.build`) and is removed at the end. Each stage writes a folder of its own, which
-gets its name when it is complete; `stage.json` in it holds what the report says of it.
+The folder lies beside the output (`OUTPUT.build`) and is removed at the end. Each stage writes a folder of its own,
+which gets its name when it is complete; `stage.json` in it holds what the report says of it.
 """
 
 from __future__ import annotations

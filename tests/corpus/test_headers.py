@@ -1,0 +1,52 @@
+"""Licence headers are cut off, and nothing else."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_files import GOOD
+
+from codegeex.corpus.headers import strip_licence_header
+
+
+@pytest.mark.parametrize(
+    ("language", "header", "code"),
+    [
+        ("java", "/*\n * Licensed to the ASF under one\n * or more agreements.\n */\n", "package org.example;\n"),
+        ("go", "// Copyright 2009 The Go Authors. All rights reserved.\n// BSD-style.\n\n", "package sort\n"),
+        ("python", "#!/usr/bin/env python\n# SPDX-License-Identifier: MIT\n", "import os\n"),
+        ("cpp", "// Copyright Someone\n// Distributed under the Boost Software License\n\n", "#include <map>\n"),
+        ("javascript", "/**\n* @license Apache-2.0\n*/\n\n", "'use strict';\n"),
+        ("rust", "// Licensed under the Apache License\n\n", "use std::fmt;\n"),
+        ("css", "/* (c) 2020 Somebody */\n", "a { color: red; }\n"),
+        ("html", "<!-- Copyright -->\n", "<p>text</p>\n"),
+        ("python", "\ufeff\n\n# Copyright\n", "import os\n"),
+    ],
+)
+def test_licence_headers_are_stripped(language, header, code):
+    assert strip_licence_header(header + code, language) == code
+
+
+def test_a_description_at_the_top_stays():
+    text = "// Copyright 2009 The Authors.\n\n// Package sort sorts slices.\npackage sort\n"
+    assert strip_licence_header(text, "go") == "// Package sort sorts slices.\npackage sort\n"
+    assert strip_licence_header("/* what it does */\n// licence: MIT\nint a;\n", "c") == "/* what it does */\nint a;\n"
+
+
+def test_a_file_without_comments_is_unchanged():
+    assert strip_licence_header(GOOD, "python") == GOOD
+    assert strip_licence_header("/* licence, never closed", "c") == "/* licence, never closed"
+    assert strip_licence_header("/* licence */ int a;\n", "c") == "/* licence */ int a;\n"
+
+
+@given(st.lists(st.sampled_from(["// a word", "// licence", "", "/* licence", "*/", "/* b */", "int a;"]), max_size=12))
+def test_code_and_comments_without_the_words_are_all_there(lines):
+    text = "\n".join(lines)
+    left = strip_licence_header(text, "c")
+    code, code_left = (re.sub(r"/\*.*?\*/", "", one, flags=re.DOTALL) for one in (text, left))
+    assert code_left.count("int a;") == code.count("int a;")
+    assert left.count("// a word") <= text.count("// a word")
+    if "licence" not in text:
+        assert left == text.lstrip("\n")
+    assert text.endswith(left.rpartition("\n")[2])
