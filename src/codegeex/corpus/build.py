@@ -182,10 +182,7 @@ class _Build:
             encoded.append(
                 self.stage(
                     "encode pairs",
-                    lambda folder, bar: (
-                        encoding.encode_pairs(mined, folder, counts, encoder, bar)
-                        or {"kept": sum(counts.values()), "dropped": {}}
-                    ),
+                    lambda folder, bar: encoding.encode_pairs(mined, folder, counts, encoder, bar),
                 )
             )
         packed = self.stage(
@@ -237,8 +234,8 @@ class _Build:
         encoder: encoding.Encoder,
         bar: engine.Progress | None,
     ) -> Report:
-        encoding.encode_files(clean, folder, files.ids[learned], encoder, bar)
-        return {"kept": len(learned), "dropped": {}, "megabytes": float(files.characters[learned].sum() / 1e6)}
+        report = encoding.encode_files(clean, folder, files.ids[learned], encoder, bar)
+        return report | {"megabytes": float(files.characters[learned].sum() / 1e6)}
 
     def _by_language(
         self, files: choosing.Files, learned: NDArray[np.int64], validation: frozenset[str], mined: Path | None

@@ -22,6 +22,7 @@ from codegeex.corpus.choosing import among
 from codegeex.corpus.cleaning import CARRIED
 from codegeex.corpus.measures import array
 from codegeex.corpus.settings import Settings
+from codegeex.corpus.work import Report
 from codegeex.tokenizer import Tokenizer
 from codegeex.tokenizer.fim import fim_document
 
@@ -69,7 +70,7 @@ class Encoder:
 
 def encode_files(
     clean: Path, folder: Path, ids: NDArray[np.int64], encoder: Encoder, progress: engine.Progress | None
-) -> None:
+) -> Report:
     """Write the tokens of whole files: rows of `id`, `CARRIED` and `tokens`, a list of one document."""
 
     @daft.func.batch(return_dtype=_TOKENS, use_process=False)
@@ -82,11 +83,12 @@ def encode_files(
     frame = engine.read(clean, ["id", *CARRIED, "text"]).where(among(ids)(col("id")))
     tokens = encode(col("id"), col("language"), col("source"), col("text"))
     engine.write(frame.select("id", *CARRIED, tokens.alias("tokens")), folder, len(ids), progress)
+    return {"kept": len(ids), "dropped": {}}
 
 
 def encode_pairs(
     mined: Path, folder: Path, counts: Mapping[str, int], encoder: Encoder, progress: engine.Progress | None
-) -> None:
+) -> Report:
     """Write the tokens of pairs, as `encode_files` does; a pair gives a document for each wording that is taken.
 
     Args:
@@ -112,7 +114,9 @@ def encode_pairs(
 
     frame = engine.read(mined)
     tokens = encode(*(col(name) for name in ("id", "language", "source", "intents", "code")))
-    engine.write(frame.select("id", *CARRIED, tokens.alias("tokens")), folder, sum(counts.values()), progress)
+    total = sum(counts.values())
+    engine.write(frame.select("id", *CARRIED, tokens.alias("tokens")), folder, total, progress)
+    return {"kept": total, "dropped": {}}
 
 
 def learn_tokenizer(clean: Path, ids: NDArray[np.int64], share: float, settings: Settings) -> Tokenizer:

@@ -72,9 +72,9 @@ Member = tuple[str, Callable[[], bytes] | None, str]
 def read(path: str | Path, source: Source) -> Iterator[Document]:
     """The files of a folder, git repository, archive or table that are in a source's languages, sorted by path.
 
-    Links, files over `MAX_MEMBER_BYTES`, unsafe paths and what is not text in UTF-8 come without a text, with the reason
-    as their `problem`. A file has its source's licence; where the source has none, that of the nearest licence file
-    above it, and "" where there is none either.
+    Links, files over `MAX_MEMBER_BYTES`, unsafe paths and what is not text in UTF-8 come without a text, with the
+    reason as their `problem`. A file has its source's licence; where the source has none, that of the nearest licence
+    file above it, and "" where there is none either.
 
     Args:
         path: on this machine, or any URL that fsspec knows; folders too.

@@ -59,7 +59,7 @@ def read_sources(places: Sequence[tuple[Source, str]], folder: Path, progress: e
 
     @daft.func.batch(return_dtype=_RESULT, use_process=False, batch_size=1)
     def read(number: Series) -> list[dict[str, Any]]:
-        return [_read_one(index, *places[index], folder) for index in number.to_pylist()]
+        return [_read_one(index, places[index], folder) for index in number.to_pylist()]
 
     frame = engine.spread(daft.from_pydict({"number": list(range(len(places)))}), len(places))
     results = engine.collect(frame.select(read(col("number")).alias("result")), len(places), progress)
@@ -73,8 +73,9 @@ def read_sources(places: Sequence[tuple[Source, str]], folder: Path, progress: e
     }
 
 
-def _read_one(number: int, source: Source, place: str, folder: Path) -> dict[str, Any]:
+def _read_one(number: int, origin: tuple[Source, str], folder: Path) -> dict[str, Any]:
     """Write the rows of one source; what was read before damage is met does not stay."""
+    source, place = origin
     file = folder / f"{number:06}.parquet"
     try:
         return _write(file, number, readers.read(place, source))
