@@ -24,6 +24,7 @@ from codegeex.corpus.measures import array
 from codegeex.corpus.settings import Settings
 from codegeex.corpus.work import Report
 from codegeex.tokenizer import Tokenizer
+from codegeex.tokenizer.batches import BatchEncoder
 from codegeex.tokenizer.fim import fim_document
 
 _TOKENS = DataType.list(DataType.binary())
@@ -41,6 +42,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, settings: Settings, validation: frozenset[str]):
         self.tokenizer, self.settings, self.validation = tokenizer, settings, validation
+        self._encode = BatchEncoder(tokenizer)
         self.dtype = np.dtype("<u2" if len(tokenizer) <= 1 << 16 else "<u4")
 
     def encode(self, texts: Texts, chances: Sequence[random.Random | None]) -> list[bytes]:
@@ -50,15 +52,16 @@ class Encoder:
             chances: for each document what decides about fill-in-the-middle; None for never.
         """
         settings, tokenizer = self.settings, self.tokenizer
+        end = np.array([tokenizer.end_of_text], self.dtype).tobytes()
         encoded = []
+        ids: Sequence[int] | NDArray[np.uint32]
         for (head, text), ids, chance in zip(
-            texts, tokenizer.encode_batch([head + text for head, text in texts]), chances, strict=True
+            texts, self._encode([head + text for head, text in texts]), chances, strict=True
         ):
             # The tokens of fill-in-the-middle and end-of-text have to fit as well.
             if chance and len(ids) + 4 <= settings.sequence_length and chance.random() < settings.fim_rate:
                 ids = fim_document(tokenizer, head, text, chance, spm=chance.random() < settings.fim_spm)
-            ids.append(tokenizer.end_of_text)
-            encoded.append(np.array(ids, self.dtype).tobytes())
+            encoded.append(np.asarray(ids, self.dtype).tobytes() + end)
         return encoded
 
     def chance(self, kind: str, number: int, source: str) -> random.Random | None:

@@ -113,7 +113,7 @@ class Tokenizer:
         try:
             return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
         except (UnicodeEncodeError, TypeError):
-            raise CodeGeeXError(_NOT_TEXT) from None
+            raise CodeGeeXError(NOT_TEXT) from None
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; special tokens give their spelling, and bytes that are not UTF-8 give U+FFFD.
@@ -141,7 +141,7 @@ class Tokenizer:
         try:
             return self.backend.encode(text, add_special_tokens=False).ids
         except (UnicodeEncodeError, TypeError):  # the library calls a str with lone surrogates no str
-            raise CodeGeeXError(_NOT_TEXT) from None
+            raise CodeGeeXError(NOT_TEXT) from None
 
     @cached_property
     def _special_pattern(self) -> re.Pattern[str]:
@@ -164,7 +164,7 @@ class Tokenizer:
         return table
 
 
-_NOT_TEXT = "only text can be encoded: a str without lone surrogates."
+NOT_TEXT = "only text can be encoded: a str without lone surrogates."
 
 
 def _restore(backend: str, special_ids: dict[str, int]) -> Tokenizer:
