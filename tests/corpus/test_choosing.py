@@ -17,7 +17,7 @@ def files(rows):
     sources = sorted({row[1] for row in rows})
     return Files(
         ids=np.arange(len(rows)),
-        keys=np.array([index.to_bytes(16) for index in range(len(rows))], "V16"),
+        keys=np.arange(len(rows), dtype=np.uint64),
         languages=np.array([languages.index(row[0]) for row in rows], np.int64),
         language_names=languages,
         sources=np.array([sources.index(row[1]) for row in rows], np.int64),

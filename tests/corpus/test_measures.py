@@ -44,12 +44,3 @@ def test_keys_do_not_see_white_space(text, white):
     spread = white.join(text)
     assert measures.text_key(spread) == measures.text_key(text)
     assert (measures.text_key(text + "x") == measures.text_key(text)) is False
-
-
-def test_keys_of_a_column_are_those_of_its_texts():
-    import daft
-
-    column = ["a b", None, "", "é", "a\nb"]
-    found = daft.from_pydict({"text": column}).select(measures.key(daft.col("text")).alias("key")).to_pydict()["key"]
-    assert found == [None if text is None else measures.text_key(text) for text in column]
-    assert found[0] == found[4]

@@ -28,7 +28,7 @@ class Files:
 
     Attributes:
         ids: as in `reading.SCHEMA`.
-        keys: `measures.key`.
+        keys: hashes, equal for equal texts.
         languages, sources: numbers of `language_names` and `source_names`.
         characters: of the texts.
         tests: whether they test others.
@@ -37,7 +37,7 @@ class Files:
     """
 
     ids: NDArray[np.int64]
-    keys: NDArray[Any]
+    keys: NDArray[np.uint64]
     languages: NDArray[np.int64]
     language_names: Sequence[str]
     sources: NDArray[np.int64]
@@ -57,7 +57,7 @@ def load(clean: Path) -> Files:
     digests = b"".join(text_key(path) for path in paths)
     return Files(
         ids=table["id"].to_numpy(),
-        keys=np.frombuffer(b"".join(table["key"].to_pylist()), "V16"),
+        keys=table["key"].to_numpy(),
         languages=languages.indices.to_numpy().astype(np.int64),
         language_names=languages.dictionary.to_pylist(),
         sources=sources.indices.to_numpy().astype(np.int64),

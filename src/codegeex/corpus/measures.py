@@ -177,23 +177,6 @@ def _code_points(data: NDArray[np.uint8], inner: NDArray[np.int64]) -> tuple[NDA
     return points, leads
 
 
-@daft.func.batch(return_dtype=DataType.binary(), use_process=False)
-def key(text: Series) -> list[bytes | None]:
-    """16 bytes that are equal for texts that differ only in white space; null for null."""
-    column = array(text)
-    texts = Texts(column.fill_null(""))
-    data = texts.data.tobytes()
-    ends = texts.starts + texts.sizes
-    return [
-        _key(data[start:end]) if there else None
-        for start, end, there in zip(texts.starts.tolist(), ends.tolist(), column.is_valid().to_pylist(), strict=True)
-    ]
-
-
 def text_key(text: str) -> bytes:
-    """The key of one text: half a SHA-256."""
-    return _key(text.encode(errors="surrogatepass"))
-
-
-def _key(data: bytes) -> bytes:
-    return hashlib.sha256(data.translate(None, WHITE)).digest()[:16]
+    """16 bytes that are equal for texts that differ only in white space."""
+    return hashlib.sha256(text.encode(errors="surrogatepass").translate(None, WHITE)).digest()[:16]
