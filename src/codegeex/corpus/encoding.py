@@ -27,6 +27,9 @@ from codegeex.tokenizer import Tokenizer
 from codegeex.tokenizer.batches import BatchEncoder
 from codegeex.tokenizer.fim import fim_document
 
+BATCH = 256
+"""Files encoded together: enough work for all cores, and little memory."""
+
 _TOKENS = DataType.list(DataType.binary())
 
 Texts = Sequence[tuple[str, str]]
@@ -76,7 +79,7 @@ def encode_files(
 ) -> Report:
     """Write the tokens of whole files: rows of `id`, `CARRIED` and `tokens`, a list of one document."""
 
-    @daft.func.batch(return_dtype=_TOKENS, use_process=False)
+    @daft.func.batch(return_dtype=_TOKENS, use_process=False, batch_size=BATCH)
     def encode(number: Series, language: Series, source: Series, text: Series) -> list[list[bytes]]:
         rows = list(zip(*(array(column).to_pylist() for column in (number, language, source, text)), strict=True))
         texts = [(languages.get(language).tag + "\n", text) for _, language, _, text in rows]
@@ -99,7 +102,7 @@ def encode_pairs(
     """
     aim = encoder.settings.pairs_per_language
 
-    @daft.func.batch(return_dtype=_TOKENS, use_process=False)
+    @daft.func.batch(return_dtype=_TOKENS, use_process=False, batch_size=BATCH)
     def encode(number: Series, language: Series, source: Series, intents: Series, code: Series) -> list[list[bytes]]:
         columns = (array(column).to_pylist() for column in (number, language, source, intents, code))
         texts: list[tuple[str, str]] = []
