@@ -1,0 +1,168 @@
+"""An exercise: a problem with its solution, its wordings and its tests."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codegeex.errors import CodeGeeXError
+from codegeex.exercises import ir
+from codegeex.exercises.emit.base import Case
+from codegeex.exercises.interpreter import evaluate
+from codegeex.exercises.ir import Function
+from codegeex.exercises.types import Value
+
+EXAMPLES = 2
+"""Calls that a docstring shows; they are among the tests."""
+
+_QUESTIONS = ("How do I {}?", "How can I {}?", "What is a good way to {}?", "Can you show me how to {}?")
+_REQUESTS = (
+    "Write a function to {}.",
+    "Write a function that can {}.",
+    "Implement a function to {}.",
+    "I need a function to {}.",
+    "Please write code to {}.",
+    "Create a function named {name} to {}.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a family draws.
+
+    Attributes:
+        function: the solution.
+        task: what it does, as an imperative without a full stop: "count the even numbers of a list".
+        inputs: arguments of the tests, the most telling first.
+        helpers: functions that the solution calls; they are given with the problem.
+        note: whole sentences about special cases, or "".
+    """
+
+    function: Function
+    task: str
+    inputs: Sequence[Sequence[Value]]
+    helpers: tuple[Function, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A problem.
+
+    Attributes:
+        family: the name of what drew it.
+        level: 1 (a line or two) to 3 (several steps).
+        held_out: whether its family is for the benchmark only.
+        function, helpers: the solution.
+        intents: wordings, from terse to whole sentences.
+        doc: lines of the docstring, without examples.
+        tests: arguments and answers; the first `EXAMPLES` are shown.
+    """
+
+    family: str
+    level: int
+    held_out: bool
+    function: Function
+    helpers: tuple[Function, ...]
+    intents: tuple[str, ...]
+    doc: tuple[str, ...]
+    tests: tuple[Case, ...]
+
+    @property
+    def examples(self) -> tuple[Case, ...]:
+        return self.tests[:EXAMPLES]
+
+    @property
+    def id(self) -> str:
+        """The same for the same solution and wording, whatever drew it."""
+        return _digest(f"{self.function!r}{self.helpers!r}{self.doc!r}")
+
+    @property
+    def shape(self) -> str:
+        """The same for solutions that differ in names and literals only."""
+        return _digest("".join(_shape(function) for function in (self.function, *self.helpers)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _shape(function: Function) -> str:
+    """The tree without names and literals; which name is which still counts."""
+    order: dict[str, int] = {}
+
+    def written(node: ir.Node) -> str:
+        inside = ",".join(written(child) for child in ir.children(node))
+        match node:
+            case ir.Comment():
+                return ""
+            case ir.Name(name, type_):
+                return f"v{order.setdefault(name, len(order))}:{type_.name}"
+            case ir.Lit(_, type_):
+                return f"lit:{type_.name}"
+            case ir.Op(name):
+                return f"{name}({inside})"
+            case ir.Fold(kind) | ir.Extreme(kind):
+                return f"{kind}({inside})"
+            case ir.Augment(how):
+                return f"{how}=({inside})"
+        return f"{type(node).__name__}({inside})"
+
+    return written(function)
+
+
+def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.Random) -> Exercise:
+    """The exercise of a draft: answers computed, wordings drawn.
+
+    Raises:
+        Refused: an input does what languages disagree about.
+        CodeGeeXError: inputs of two kinds of arguments, or too few.
+    """
+    tests: list[Case] = []
+    for arguments in draft.inputs:
+        if len(arguments) != len(draft.function.params):
+            raise CodeGeeXError(f"{family}: {len(arguments)} arguments for {draft.function.name}.")
+        case = (tuple(arguments), evaluate(draft.function, arguments, draft.helpers))
+        if case not in tests:
+            tests.append(case)
+    if len(tests) <= EXAMPLES:
+        raise CodeGeeXError(f"{family}: {len(tests)} different tests are too few.")
+    return Exercise(
+        family=family,
+        level=level,
+        held_out=held_out,
+        function=draft.function,
+        helpers=draft.helpers,
+        intents=_intents(draft, rng),
+        doc=tuple(_wrapped(f"{draft.task[0].upper()}{draft.task[1:]}. {draft.note}".strip())),
+        tests=tuple(tests),
+    )
+
+
+def _intents(draft: Draft, rng: random.Random) -> tuple[str, ...]:
+    task = draft.task
+    words = draft.function.name.replace("_", " ")
+    sentence = f"{task[0].upper()}{task[1:]}."
+    request = rng.choice(_REQUESTS).format(task, name=draft.function.name)
+    made = [words, task, sentence, rng.choice(_QUESTIONS).format(task), request]
+    if draft.note:
+        made.append(f"{sentence} {draft.note}")
+    return tuple(dict.fromkeys(made))
+
+
+def _wrapped(text: str, width: int = 90) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; maps become lists of pairs."""
+    if isinstance(value, dict):
+        return [[key, plain(item)] for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
