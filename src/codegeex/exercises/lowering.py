@@ -53,6 +53,8 @@ class _Lowering:
 
         def held(part: Any, outermost: bool = False) -> Any:
             if isinstance(part, Expr):
+                if isinstance(part, ir.Op) and part.op == "filled" and not part.args[0].type.scalar and outermost:
+                    return part  # its rows must not be one and the same
                 inside = {one.name: held(getattr(part, one.name)) for one in fields(part)}  # type: ignore[arg-type]
                 part = replace(part, **inside)  # type: ignore[type-var]
                 if not (isinstance(part, ir.Op) and self._declares(part)) or outermost:

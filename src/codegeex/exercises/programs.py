@@ -71,13 +71,17 @@ def _python(emitter: Emitter, exercise: Exercise) -> str:
     result = exercise.function.result
     lines = ["", "", "def check(candidate):"]
     for case in exercise.tests:
-        call = _call(emitter, exercise, case, emitter.value).replace(emitter.public(exercise.function.name), "candidate", 1)
+        call = _call(emitter, exercise, case, emitter.value).replace(
+            emitter.public(exercise.function.name), "candidate", 1
+        )
         answer = emitter.value(case[1], result)
         if result == FLOAT:
             lines.append(f"    assert abs({call} - {answer}) < {TOLERANCE}")
         elif result == _FLOATS:
             lines.append(f"    got, wanted = {call}, {answer}")
-            lines.append(f"    assert len(got) == len(wanted) and all(abs(a - b) < {TOLERANCE} for a, b in zip(got, wanted))")
+            lines.append(
+                f"    assert len(got) == len(wanted) and all(abs(a - b) < {TOLERANCE} for a, b in zip(got, wanted))"
+            )
         else:
             lines.append(f"    assert {call} {'is' if case[1] is None else '=='} {answer}")
     return "\n".join([*lines, "", "", f"check({emitter.public(exercise.function.name)})", ""])
@@ -89,7 +93,13 @@ def _cpp(emitter: Emitter, exercise: Exercise) -> str:
 
     def typed(value: Value, type_: Type) -> str:
         text = writer.value(value, type_)
-        return f"{writer.type(type_)}{text}" if text.startswith("{") else f"string({text})" if type_.name == "str" else text
+        return (
+            f"{writer.type(type_)}{text}"
+            if text.startswith("{")
+            else f"string({text})"
+            if type_.name == "str"
+            else text
+        )
 
     lines = ["#undef NDEBUG", "#include<assert.h>", "int main() {"]
     for number, case in enumerate(exercise.tests):
@@ -100,7 +110,9 @@ def _cpp(emitter: Emitter, exercise: Exercise) -> str:
             got, wanted = f"got_{number}", f"wanted_{number}"
             lines.append(f"    vector<double> {got} = {call}, {wanted} = {answer};")
             lines.append(f"    assert ({got}.size() == {wanted}.size());")
-            lines.append(f"    for (size_t i = 0; i < {wanted}.size(); i++) assert (fabs({got}[i] - {wanted}[i]) < {TOLERANCE});")
+            lines.append(
+                f"    for (size_t i = 0; i < {wanted}.size(); i++) assert (fabs({got}[i] - {wanted}[i]) < {TOLERANCE});"
+            )
         else:
             if result.name == "optional" and case[1] is not None:
                 answer = f"{writer.type(result)}({answer})"
@@ -119,11 +131,17 @@ def _java(emitter: Emitter, exercise: Exercise) -> str:
             return f"new ArrayList<{writer.box(type_.element)}>({f'Arrays.asList({inside})' if value else ''})"
         if type_.name == "map":
             assert isinstance(value, dict)
-            pairs = ", ".join(f"Map.entry({typed(k, type_.arguments[0])}, {typed(v, type_.value)})" for k, v in value.items())
+            pairs = ", ".join(
+                f"Map.entry({typed(k, type_.arguments[0])}, {typed(v, type_.value)})" for k, v in value.items()
+            )
             return f"new HashMap<{writer.box(type_.arguments[0])}, {writer.box(type_.value)}>(Map.ofEntries({pairs}))"
         return writer.value(value, type_)
 
-    lines = ["public class Main {", "    public static void main(String[] args) {", "        Solution solution = new Solution();"]
+    lines = [
+        "public class Main {",
+        "    public static void main(String[] args) {",
+        "        Solution solution = new Solution();",
+    ]
     for number, case in enumerate(exercise.tests):
         call, answer = f"solution.{_call(emitter, exercise, case, typed)}", typed(case[1], result)
         if result == FLOAT:

@@ -12,8 +12,13 @@ _TYPES = {"int": "int", "float": "double", "bool": "bool", "char": "char", "str"
 
 
 class Cpp(Braces):
-    keywords = frozenset({"new", "char", "int", "double", "default", "switch", "case", "count", "max", "min", "sort",
-                          "left", "right", "next", "prev", "map", "string", "this", "register", "union", "not", "and", "or"})  # fmt: skip
+    keywords = frozenset(
+        "alignas and asm auto bool break case catch char class const continue default delete do double else enum explicit "
+        "export extern false float for friend goto if inline int long mutable namespace new not operator or private "
+        "protected public register return short signed sizeof static struct switch template this throw true try typedef "
+        "typename union unsigned using virtual void volatile while xor count find left map max min next prev replace right "
+        "size sort string transform".split()
+    )
     binary = Braces.binary | {
         "div": ("/", MULTIPLY),
         "tdiv": ("/", MULTIPLY),
@@ -164,9 +169,13 @@ class Cpp(Braces):
         for number, part in enumerate(expr.args):
             if part.type == INT:
                 parts.append(f"to_string({self.text(part)})")
-            elif part.type == CHAR and number < 2:
+            elif part.type == CHAR and number == 0:
                 parts.append(f"string(1, {self.text(part)})")
-            elif isinstance(part, ir.Lit) and number == 0 and expr.args[1].type != INT:
+            elif (
+                number == 0
+                and isinstance(part, ir.Lit)
+                and (isinstance(expr.args[1], ir.Lit) or expr.args[1].type == CHAR)
+            ):
                 parts.append(f"string({self.text(part)})")
             else:
                 parts.append(self.text(part, ADD + 1))

@@ -23,8 +23,11 @@ class Go(Braces):
     indent = "\t"
     parentheses = False
     loop_word = "for"
-    keywords = frozenset({"default", "switch", "case", "func", "range", "map", "type", "var", "len", "string", "int",
-                          "cap", "copy", "new", "go", "select", "fmt", "math", "sort", "strings", "unicode"})  # fmt: skip
+    keywords = frozenset(
+        "break case chan const continue default defer else fallthrough for func go goto if import interface map package "
+        "range return select struct switch type var append cap copy len make new string int bool rune assert fmt math sort "
+        "strconv strings testing unicode".split()
+    )
     declared = frozenset({"contains", "has_key", "parse_int"})
     binary = Braces.binary | {
         "div": ("/", MULTIPLY),

@@ -16,7 +16,11 @@ _BOXES = {"int": "Integer", "float": "Double", "bool": "Boolean", "char": "Chara
 
 class Java(Braces):
     case = "camel"
-    keywords = frozenset({"new", "char", "int", "double", "default", "switch", "case", "this", "short", "long", "byte"})
+    keywords = frozenset(
+        "abstract assert boolean break byte case catch char class const continue default do double else enum extends final "
+        "finally float for goto if implements import instanceof int interface long native new package private protected "
+        "public return short static super switch this throw throws try void volatile while true false null".split()
+    )
     unit_indent = 1
     frame = ("class Solution {\n", "\n}")
     imports = (

@@ -24,7 +24,11 @@ class JavaScript(Braces):
     case = "camel"
     indent = "  "
     closing = "};"
-    keywords = frozenset({"new", "default", "switch", "case", "this", "function", "var", "delete", "in", "of", "name"})
+    keywords = frozenset(
+        "arguments await break case catch class const continue debugger default delete do else enum eval export extends "
+        "false finally for function if import in instanceof let new null return static super switch this throw true try "
+        "typeof var void while with yield".split()
+    )
     binary = Braces.binary | {"eq": ("===", COMPARE), "ne": ("!==", COMPARE), "truediv": ("/", MULTIPLY)} | {
         "tmod": ("%", MULTIPLY)
     }  # fmt: skip

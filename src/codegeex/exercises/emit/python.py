@@ -28,7 +28,9 @@ _AUGMENTED = {"add": "+=", "sub": "-=", "mul": "*=", "div": "//="}
 
 class Python(Emitter):
     keywords = frozenset(
-        {"lambda", "from", "in", "is", "pass", "list", "map", "str", "len", "sum", "min", "max", "next"}
+        "and as assert async await break class continue def del elif else except finally for from global if import in is "
+        "lambda nonlocal not or pass raise return try while with yield all any chr dict int len list map math max min next "
+        "ord range reversed set sorted str sum".split()
     )
     binary = Emitter.binary | {
         "and": ("and", AND),

@@ -19,7 +19,9 @@ _METHODS = ("abs", "fdiv", "fmod", "sqrt", "floor")
 class Rust(Braces):
     parentheses = False
     keywords = frozenset(
-        {"match", "type", "use", "move", "ref", "in", "loop", "box", "where", "fn", "mod", "as", "self"}
+        "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match mod move mut "
+        "pub ref return self static struct super trait true type unsafe use where while abstract become box do final macro "
+        "override priv try typeof unsized virtual yield".split()
     )
     binary = Braces.binary | {
         "div": ("/", MULTIPLY),

@@ -5,7 +5,25 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from codegeex.exercises.build import add, assign, block, cases, change, collect, divides, during, fold, items, larger, let, ret, span, text, var, when
+from codegeex.exercises.build import (
+    add,
+    assign,
+    block,
+    cases,
+    change,
+    collect,
+    divides,
+    during,
+    fold,
+    items,
+    larger,
+    let,
+    ret,
+    span,
+    text,
+    var,
+    when,
+)
 from codegeex.exercises.exercise import Draft, plain
 from codegeex.exercises.families.pieces import Args, args, number_test
 from codegeex.exercises.families.registry import family
@@ -20,7 +38,10 @@ def digit_fold(rng: random.Random) -> Draft:
     body = block(
         let(rest, n),
         let(total, 0),
-        during(rest > 0, [let(digit, rest % 10), when(test[1](digit), [add(total, change[1](digit))]), change_div(rest, 10)]),
+        during(
+            rest > 0,
+            [let(digit, rest % 10), when(test[1](digit), [add(total, change[1](digit))]), change_div(rest, 10)],
+        ),
         ret(total),
     )
     task = f"return the sum of {change[0]} {test[0]} of a number that is not negative"
@@ -96,8 +117,18 @@ def steps_to_limit(rng: random.Random) -> Draft:
         during(value < limit, [assign(value, value * k + m), add(steps, 1)]),
         ret(steps),
     )
-    task = f"count how often a positive number must be multiplied by {k} and increased by {m} until it is at least `limit`"
-    inputs: Args = [[1, 100], [5, 4], [3, 1000], [rng.randint(1, 9), rng.randint(100, 9999)], [2, 2], [7, 50000], [1, 2]]
+    task = (
+        f"count how often a positive number must be multiplied by {k} and increased by {m} until it is at least `limit`"
+    )
+    inputs: Args = [
+        [1, 100],
+        [5, 4],
+        [3, 1000],
+        [rng.randint(1, 9), rng.randint(100, 9999)],
+        [2, 2],
+        [7, 50000],
+        [1, 2],
+    ]
     return Draft(Function(f"steps_times_{k}_plus_{m}", (start, limit), INT, body), task, inputs)
 
 
@@ -116,9 +147,7 @@ def shrinking_steps(rng: random.Random) -> Draft:
     )  # fmt: skip
     task = f"count the steps until a number is 0: it is divided by {k} where that leaves no remainder, and decreased by {m} otherwise"
     inputs = args([10, 1, 0, 27, 64, rng.randint(10, 99), rng.randint(100, 999), 1000])
-    return Draft(
-        Function(f"steps_to_zero_{k}_{m}", (n,), INT, body), task, inputs, note="It never goes below 0."
-    )
+    return Draft(Function(f"steps_to_zero_{k}_{m}", (n,), INT, body), task, inputs, note="It never goes below 0.")
 
 
 @family("clock_arithmetic", 1)
@@ -131,8 +160,18 @@ def clock_arithmetic(rng: random.Random) -> Draft:
         f"return where a pointer on a ring of {size} fields, numbered from 0, stands after moving "
         f"{'forward' if sign > 0 else 'backward'} from `{a.name}` by `{b.name}`, which may be negative"
     )
-    inputs: Args = [[3, 4], [size - 1, 1], [0, -1], [2, -size], [1, 3 * size + 2], [0, 0], [rng.randrange(size), rng.randint(-99, 99)]]
-    return Draft(Function(f"{'advance' if sign > 0 else 'retreat'}_on_ring_{size}", (a, b), INT, block(ret(value))), task, inputs)
+    inputs: Args = [
+        [3, 4],
+        [size - 1, 1],
+        [0, -1],
+        [2, -size],
+        [1, 3 * size + 2],
+        [0, 0],
+        [rng.randrange(size), rng.randint(-99, 99)],
+    ]
+    return Draft(
+        Function(f"{'advance' if sign > 0 else 'retreat'}_on_ring_{size}", (a, b), INT, block(ret(value))), task, inputs
+    )
 
 
 @family("piecewise", 1)
@@ -156,11 +195,11 @@ def sign_label(rng: random.Random) -> Draft:
     x = var(rng.choice(("temperature", "balance", "level", "score")))
     low = rng.randint(-5, 20)
     high = low + rng.randint(5, 40)
-    words = rng.choice((("low", "medium", "high"), ("cold", "mild", "hot"), ("red", "yellow", "green"), ("poor", "fair", "good")))
-    body = block(when(x < low, [ret(words[0])]), when(x < high, [ret(words[1])]), ret(words[2]))
-    task = (
-        f"return '{words[0]}' for a {x.name} below {low}, '{words[1]}' for one below {high}, and '{words[2]}' for all others"
+    words = rng.choice(
+        (("low", "medium", "high"), ("cold", "mild", "hot"), ("red", "yellow", "green"), ("poor", "fair", "good"))
     )
+    body = block(when(x < low, [ret(words[0])]), when(x < high, [ret(words[1])]), ret(words[2]))
+    task = f"return '{words[0]}' for a {x.name} below {low}, '{words[1]}' for one below {high}, and '{words[2]}' for all others"
     inputs = args([low, high, low - 1, high - 1, 0, low + 1, high + 50, -30])
     return Draft(Function(f"classify_{x.name}", (x,), STR, body), task, inputs)
 
@@ -173,11 +212,19 @@ def common_multiples(rng: random.Random) -> Draft:
     kind = rng.choice(("list", "count"))
     condition = rng.choice((divides(i, a) & ~divides(i, b), ~divides(i, a) & ~divides(i, b)))
     both = isinstance(condition, Expr) and "not" in repr(condition.args[0])  # type: ignore[attr-defined]
-    value = collect(i, span(1, n + 1), i, condition) if kind == "list" else fold("count", i, span(1, n + 1), None, condition)
+    value = (
+        collect(i, span(1, n + 1), i, condition)
+        if kind == "list"
+        else fold("count", i, span(1, n + 1), None, condition)
+    )
     words = f"divisible by neither {a} nor {b}" if both else f"divisible by {a} but not by {b}"
     task = f"{kind} the numbers from 1 to {n.name} that are {words}"
     name = f"{kind}_neither_{a}_nor_{b}" if both else f"{kind}_by_{a}_not_{b}"
-    return Draft(Function(name, (n,), INTS if kind == "list" else INT, block(ret(value))), task, args([10, 1, 20, 30, 0, 47, rng.randint(50, 90)]))
+    return Draft(
+        Function(name, (n,), INTS if kind == "list" else INT, block(ret(value))),
+        task,
+        args([10, 1, 20, 30, 0, 47, rng.randint(50, 90)]),
+    )
 
 
 @family("unit_conversion", 1)

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import random
 
-from codegeex.exercises.build import add, assign, block, during, empty, empty_list, length, let, loop, note, push, ret, smaller, span, var, when
+from codegeex.exercises.build import (
+    add,
+    assign,
+    block,
+    during,
+    empty,
+    empty_list,
+    length,
+    let,
+    loop,
+    note,
+    push,
+    ret,
+    smaller,
+    span,
+    var,
+    when,
+)
 from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import Args, args, int_lists, ints, many, number_test, word
 from codegeex.exercises.families.registry import family
@@ -52,7 +69,12 @@ def chunks(rng: random.Random) -> Draft:
         ret(result),
     )  # fmt: skip
     rest = "The last piece may be shorter." if keep else "Elements that are left over are dropped."
-    return Draft(Function(f"split_into_{k}s", (xs,), GRID, body), f"cut a list into pieces of {k} elements", args(int_lists(rng)), note=rest)
+    return Draft(
+        Function(f"split_into_{k}s", (xs,), GRID, body),
+        f"cut a list into pieces of {k} elements",
+        args(int_lists(rng)),
+        note=rest,
+    )
 
 
 @family("zip_with", 1)
@@ -71,7 +93,12 @@ def zip_with(rng: random.Random) -> Draft:
     )
     inputs: Args = [[one, two] for one, two in zip(int_lists(rng), int_lists(rng), strict=True)]
     task = f"return {words} of the elements of two lists at the same index"
-    return Draft(Function(f"{name}_lists", (a, b), INTS, body), task, inputs, note="What the longer list has in excess is left out.")
+    return Draft(
+        Function(f"{name}_lists", (a, b), INTS, body),
+        task,
+        inputs,
+        note="What the longer list has in excess is left out.",
+    )
 
 
 @family("interleave", 2, held_out=True)
@@ -91,7 +118,12 @@ def interleave(rng: random.Random) -> Draft:
     )  # fmt: skip
     inputs: Args = [[one, two] for one, two in zip(int_lists(rng), int_lists(rng), strict=True)]
     task = "take elements of two lists in turn" + ("" if k == 1 else ", those of the first one doubled")
-    return Draft(Function("take_in_turn" if k == 1 else "take_in_turn_doubled", (a, b), INTS, body), task, inputs, note="Where one list ends, the other goes on alone.")
+    return Draft(
+        Function("take_in_turn" if k == 1 else "take_in_turn_doubled", (a, b), INTS, body),
+        task,
+        inputs,
+        note="Where one list ends, the other goes on alone.",
+    )
 
 
 @family("merge_sorted", 3)
@@ -116,7 +148,11 @@ def merge_sorted(rng: random.Random) -> Draft:
     others = [sorted(one, reverse=down) for one in int_lists(rng)]  # type: ignore[type-var]
     inputs: Args = [[one, two] for one, two in zip(lists, others, strict=True)]
     way = "descending" if down else "ascending"
-    return Draft(Function(f"merge_{way}", (a, b), INTS, body), f"merge two lists in {way} order into one in the same order", inputs)
+    return Draft(
+        Function(f"merge_{way}", (a, b), INTS, body),
+        f"merge two lists in {way} order into one in the same order",
+        inputs,
+    )
 
 
 @family("without_neighbours", 2)
@@ -132,7 +168,9 @@ def without_neighbours(rng: random.Random) -> Draft:
     words = "equal to" if k == 0 else f"within {k} of"
     task = f"copy a list, leaving out every element that is {words} the one that was taken last"
     lists = [*int_lists(rng), [1, 1, 2, 2, 2, 1], [3, 4, 9, 10, 10]]
-    return Draft(Function(f"drop_within_{k}" if k else "drop_repeated_neighbours", (xs,), INTS, body), task, args(lists))
+    return Draft(
+        Function(f"drop_within_{k}" if k else "drop_repeated_neighbours", (xs,), INTS, body), task, args(lists)
+    )
 
 
 @family("pairs_with_sum", 2, held_out=True)
@@ -152,7 +190,11 @@ def pairs_with_sum(rng: random.Random) -> Draft:
         ret(count),
     )
     inputs: Args = [[one, rng.randint(0, 30)] for one in int_lists(rng)]
-    return Draft(Function(f"count_pairs_{name}", (xs, target), INT, body), f"count the pairs of elements {words} `{target.name}`", inputs)
+    return Draft(
+        Function(f"count_pairs_{name}", (xs, target), INT, body),
+        f"count the pairs of elements {words} `{target.name}`",
+        inputs,
+    )
 
 
 @family("partition_list", 2)

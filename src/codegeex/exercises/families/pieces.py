@@ -145,7 +145,9 @@ def ints(rng: random.Random, count: int, low: int = -20, high: int = 50) -> list
     return [rng.randint(low, high) for _ in range(count)]
 
 
-def int_lists(rng: random.Random, *, empty: bool = True, low: int = -20, high: int = 50, longest: int = 9) -> list[list[Value]]:
+def int_lists(
+    rng: random.Random, *, empty: bool = True, low: int = -20, high: int = 50, longest: int = 9
+) -> list[list[Value]]:
     """Lists to test with: usual ones first, then edges."""
     made = [ints(rng, rng.randint(4, 6), low, high), ints(rng, rng.randint(3, 5), low, high)]
     made += [ints(rng, rng.randint(2, longest), low, high) for _ in range(3)]

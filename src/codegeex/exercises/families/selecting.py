@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 
-
 from codegeex.exercises.build import (
     add, assign, backwards, block, collect, empty, empty_list, fold, let, loop, op, ordered, push, ret, span, var, when,
 )  # fmt: skip
@@ -23,7 +22,11 @@ def filter_numbers(rng: random.Random) -> Draft:
     verb = rng.choice(("return", "keep", "list", "select"))
     body = block(ret(collect(x, xs, x, test.build(x))))
     name = rng.choice((f"{test.word}_{xs.name}", f"filter_{test.word}", f"keep_{test.word}"))
-    return Draft(Function(name, (xs,), INTS, body), f"{verb} the {test.of(xs.name)} of a list in their order", args(int_lists(rng)))
+    return Draft(
+        Function(name, (xs,), INTS, body),
+        f"{verb} the {test.of(xs.name)} of a list in their order",
+        args(int_lists(rng)),
+    )
 
 
 @family("map_numbers", 1)
@@ -198,7 +201,12 @@ def widest_gap(rng: random.Random) -> Draft:
         ret(high - low),
     )
     task = f"return the difference between the largest and the smallest of the {test.of(xs.name)}"
-    return Draft(Function(f"spread_of_{test.word}", (xs,), INT, body), task, args(int_lists(rng)), note="Return 0 if there are none.")
+    return Draft(
+        Function(f"spread_of_{test.word}", (xs,), INT, body),
+        task,
+        args(int_lists(rng)),
+        note="Return 0 if there are none.",
+    )
 
 
 @family("clamp_numbers", 2)
@@ -219,4 +227,3 @@ def clamp_numbers(rng: random.Random) -> Draft:
     )  # fmt: skip
     task = f"add up a list in which values above {high} count as {high} and values below {low} as {low}"
     return Draft(Function("sum_within_limits", (xs,), INT, body), task, args(int_lists(rng)))
-

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import random
 
-from codegeex.exercises.build import add, assign, block, change, divides, empty_list, larger, length, let, loop, note, nothing, push, ret, smaller, some, span, var, when
+from codegeex.exercises.build import (
+    add,
+    assign,
+    block,
+    change,
+    divides,
+    empty_list,
+    larger,
+    length,
+    let,
+    loop,
+    note,
+    nothing,
+    push,
+    ret,
+    smaller,
+    some,
+    span,
+    var,
+    when,
+)
 from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import args, int_lists, many, number_test
 from codegeex.exercises.families.registry import family
@@ -113,7 +133,11 @@ def weighted_sum(rng: random.Random) -> Draft:
         ("minus its index", "minus_index", x - i),
     ))  # fmt: skip
     body = block(let(total, 0), loop(x, xs, [add(total, value)], i), ret(total))
-    task = f"add up a list of numbers, each taken {words}" if "minus" not in words else f"add up a list of numbers, each {words}"
+    task = (
+        f"add up a list of numbers, each taken {words}"
+        if "minus" not in words
+        else f"add up a list of numbers, each {words}"
+    )
     return Draft(Function(f"{name}_sum", (xs,), INT, body), task, args(int_lists(rng)))
 
 
@@ -186,9 +210,17 @@ def recurrence(rng: random.Random) -> Draft:
         loop(i, span(1, n), [let(following, times(b, p) + times(a, q) + c), assign(a, b), assign(b, following)]),
         ret(b),
     )
-    rule = f"{f'{p} times ' if p > 1 else ''}the last one plus {f'{q} times ' if q > 1 else ''}the one before it plus {c}"
-    task = f"return the element with index n of a sequence that begins with {first} and {second} and goes on with {rule}"
-    return Draft(Function(rng.choice(("sequence_element", "nth_element", "recurrence_value")), (n,), INT, body), task, args([5, 0, 1, 2, 8, 10, 3]))
+    rule = (
+        f"{f'{p} times ' if p > 1 else ''}the last one plus {f'{q} times ' if q > 1 else ''}the one before it plus {c}"
+    )
+    task = (
+        f"return the element with index n of a sequence that begins with {first} and {second} and goes on with {rule}"
+    )
+    return Draft(
+        Function(rng.choice(("sequence_element", "nth_element", "recurrence_value")), (n,), INT, body),
+        task,
+        args([5, 0, 1, 2, 8, 10, 3]),
+    )
 
 
 def times(x: Expr, k: int) -> Expr:
