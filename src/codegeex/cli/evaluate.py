@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +17,10 @@ from codegeex.cli.progress import LINE_SECONDS, count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 if TYPE_CHECKING:
-    from codegeex.evaluation.run import Progress
+    from codegeex.evaluation.humanevalx import Problem
+    from codegeex.evaluation.run import Benchmark, Progress
 
-eval_app = typer.Typer(help="Measure models on HumanEval-X.", no_args_is_help=True)
+eval_app = typer.Typer(help="Measure models on HumanEval-X and the built-in benchmark.", no_args_is_help=True)
 
 DataOption = Annotated[
     Path | None,
@@ -106,42 +107,131 @@ def download(
         print(path)
 
 
+OutputOption = Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on where it was.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="Model directory, hf:NAME or openai:URL#MODEL.  [default: the one that ships]")
+]
+SamplesOption = Annotated[Path | None, typer.Option(help="Judge the samples of this file, made elsewhere.")]
+TaskOption = Annotated[str, typer.Option(help="generation, or translation.")]
+SourceOption = Annotated[str | None, typer.Option("--from", help="Translation: the language to translate from.")]
+CountOption = Annotated[int, typer.Option(help="Samples of each problem.")]
+KOption = Annotated[str, typer.Option(help="The k of pass@k, with commas.")]
+TopPOption = Annotated[float, typer.Option(help="Nucleus sampling.")]
+MaxTokensOption = Annotated[int, typer.Option(help="Most tokens of a completion.")]
+SeedOption = Annotated[int, typer.Option(help="The run's random numbers.")]
+ProblemsOption = Annotated[int | None, typer.Option(help="Only so many problems of each language.")]
+RayOption = Annotated[str | None, typer.Option(help="Address of a Ray cluster to spread the run over; auto, local.")]
+
+
 @eval_app.command("humaneval-x")
 def humaneval_x(
-    output: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on where it was.")],
-    model: Annotated[
-        str | None, typer.Option(help="Model directory, hf:NAME or openai:URL#MODEL.  [default: the one that ships]")
-    ] = None,
-    samples: Annotated[Path | None, typer.Option(help="Judge the samples of this file, made elsewhere.")] = None,
+    output: OutputOption,
+    model: ModelOption = None,
+    samples: SamplesOption = None,
     data: DataOption = None,
     langs: LanguagesOption = "all",
-    task: Annotated[str, typer.Option(help="generation, or translation.")] = "generation",
-    source: Annotated[str | None, typer.Option("--from", help="Translation: the language to translate from.")] = None,
-    n: Annotated[int, typer.Option(help="Samples of each problem.")] = 1,
-    k: Annotated[str, typer.Option(help="The k of pass@k, with commas.")] = "1,10,100",
+    task: TaskOption = "generation",
+    source: SourceOption = None,
+    n: CountOption = 1,
+    k: KOption = "1,10,100",
     temperature: Annotated[
         str, typer.Option(help="One for all, or one for each k, such as 1:0.2,10:0.8,100:0.8.")
     ] = "0.8",
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling.")] = 0.95,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of a completion.")] = 512,
-    seed: Annotated[int, typer.Option(help="The run's random numbers.")] = 42,
-    problems: Annotated[int | None, typer.Option(help="Only so many problems of each language.")] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="Address of a Ray cluster to spread the run over; auto, local.")
-    ] = None,
+    top_p: TopPOption = 0.95,
+    max_tokens: MaxTokensOption = 512,
+    seed: SeedOption = 42,
+    problems: ProblemsOption = None,
+    ray: RayOption = None,
     repairs: RepairsOption = False,
     workers: WorkersOption = None,
     require_isolation: IsolationOption = False,
     as_json: Json = False,
 ) -> None:
     """Generate samples, run them, and write scores: a table here, report.json and report.html in the folder."""
+    from codegeex.evaluation import humanevalx
+    from codegeex.evaluation.run import HUMANEVAL_X, HumanEvalX
+
+    report = _evaluate(
+        (HUMANEVAL_X, HumanEvalX(repairs), lambda key: humanevalx.load(data, key)),
+        output, model, samples, langs, task, source, n, k, temperature, top_p, max_tokens, seed, problems, ray, repairs,
+        workers, require_isolation,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({name: report[name] for name in ("languages", "budget", "verdicts")} | _averages(report)))
+    else:
+        _show(report)
+        print(f"Report: {output / 'report.html'}")
+
+
+@eval_app.command("builtin")
+def builtin(
+    output: OutputOption,
+    model: ModelOption = None,
+    samples: SamplesOption = None,
+    langs: LanguagesOption = "all",
+    task: TaskOption = "generation",
+    source: SourceOption = None,
+    n: CountOption = 1,
+    k: KOption = "1,10,100",
+    temperature: Annotated[float, typer.Option(help="Of the samples; 0 takes the likeliest token always.")] = 0.2,
+    top_p: TopPOption = 0.95,
+    max_tokens: MaxTokensOption = 384,
+    seed: SeedOption = 42,
+    problems: ProblemsOption = None,
+    ray: RayOption = None,
+    workers: WorkersOption = None,
+    require_isolation: IsolationOption = False,
+    as_json: Json = False,
+) -> None:
+    """Measure on the problems that come with the package, half of them of kinds that no exercises train on."""
+    from codegeex.evaluation.builtin import NAME, Builtin, load, split_scores
+    from codegeex.evaluation.report import write_report
+
+    report = _evaluate(
+        (NAME, Builtin(), load), output, model, samples, langs, task, source, n, k, str(temperature), top_p, max_tokens,
+        seed, problems, ray, False, workers, require_isolation,
+    )  # fmt: skip
+    split = split_scores(report, {key: load(key) for key in report["languages"]})
+    report |= split
+    write_report(output, report)
+    if as_json:
+        print(json.dumps({name: report[name] for name in ("languages", "verdicts")} | _averages(report) | split))
+        return
+    _show(report, repairs=False)
+    for name, score in split.items():
+        print(f"{name:<13} {score:.2%}")
+    print(f"Report: {output / 'report.html'}")
+
+
+def _evaluate(
+    benchmark: tuple[str, Benchmark, Callable[[str], Sequence[Problem]]],
+    output: Path,
+    model: str | None,
+    samples: Path | None,
+    langs: str,
+    task: str,
+    source: str | None,
+    n: int,
+    k: str,
+    temperature: str,
+    top_p: float,
+    max_tokens: int,
+    seed: int,
+    problems: int | None,
+    ray: str | None,
+    repairs: bool,
+    workers: int | None,
+    require_isolation: bool,
+) -> dict[str, Any]:
+    """Make, judge and report the samples of a benchmark: its name, what it makes of its problems, how to load them."""
     from codegeex import languages
-    from codegeex.evaluation import cluster, humanevalx
+    from codegeex.evaluation import cluster
     from codegeex.evaluation.models import Sampling, generator
     from codegeex.evaluation.report import make_report, write_report
     from codegeex.evaluation.run import Run, Settings
     from codegeex.evaluation.samples import read_foreign
 
+    benchmark_name, rules, load = benchmark
     keys = _languages(langs)
     if task not in ("generation", "translation"):
         raise CodeGeeXError(f"unknown task {task!r}: generation or translation.")
@@ -153,9 +243,7 @@ def humaneval_x(
         raise CodeGeeXError("--model and --samples contradict each other; leave one out.")
     origin = languages.get(source).key if source else None
     keys = [key for key in keys if key != origin]
-    tables = {
-        key: humanevalx.load(data, key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])
-    }
+    tables = {key: load(key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])}
     ray_module = cluster.connect(ray) if ray else None
     foreign = list(read_foreign(samples, keys[0] if len(keys) == 1 else None)) if samples else None
     if foreign is not None:
@@ -185,17 +273,14 @@ def humaneval_x(
         seed=seed,
         repairs=repairs,
         problems=problems,
+        benchmark=benchmark_name,
     )
-    run = Run(output, settings, tables)
+    run = Run(output, settings, tables, rules)
     with _sandbox(workers, require_isolation, ray_module) as sandbox, _run_progress() as tell:
         run.execute(made, sandbox, tell)
     report = make_report(json.loads((output / "run.json").read_text(encoding="utf-8")), run.results())
     write_report(output, report)
-    if as_json:
-        print(json.dumps({name: report[name] for name in ("languages", "budget", "verdicts")} | _averages(report)))
-    else:
-        _show(report)
-        print(f"Report: {output / 'report.html'}")
+    return report
 
 
 @eval_app.command()
@@ -353,7 +438,7 @@ def _averages(report: dict[str, Any]) -> dict[str, Any]:
     return {"average": report["average"]} if "average" in report else {}
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: dict[str, Any], *, repairs: bool = True) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -371,5 +456,8 @@ def _show(report: dict[str, Any]) -> None:
             cells.append(f"{one[name]:.2%} ({low:.1%} to {high:.1%})" if name in one else "-")
         table.add_row(key, str(one.get("problems", "-")), str(one["samples"]), *cells)
     Console().print(table)
-    repairs = "on (honest)" if report["settings"]["repairs"] else "off (comparable with published scores)"
-    print(f"Repairs {repairs}. In brackets: 95 % intervals, by bootstrap over problems.")
+    if repairs:
+        print(
+            f"Repairs {'on (honest)' if report['settings']['repairs'] else 'off (comparable with published scores)'}."
+        )
+    print("In brackets: 95 % intervals, by bootstrap over problems.")

@@ -13,10 +13,17 @@ from codegeex.exercises import ir
 from codegeex.exercises.emit.base import Case
 from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Function
+from codegeex.exercises.lowering import lowered
 from codegeex.exercises.types import Value
 
 EXAMPLES = 2
 """Calls that a docstring shows; they are among the tests."""
+
+LOOPS = 0.3
+"""Share of the solutions that are written with loops where a language could say it in one expression."""
+
+_WORDS = (ir.Sorted, ir.Keys, ir.Extreme)
+"""What nobody writes as a loop."""
 
 _QUESTIONS = ("How do I {}?", "How can I {}?", "What is a good way to {}?", "Can you show me how to {}?")
 _REQUESTS = (
@@ -76,6 +83,11 @@ class Exercise:
         return self.tests[:EXAMPLES]
 
     @property
+    def task(self) -> str:
+        """The problem without its solution: exercises with the same one are the same to whoever solves them."""
+        return _digest(f"{self.family}/{' '.join(self.doc)}")
+
+    @property
     def id(self) -> str:
         """The same for the same solution and wording, whatever drew it."""
         return _digest(f"{self.function!r}{self.helpers!r}{self.doc!r}")
@@ -121,11 +133,14 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
         Refused: an input does what languages disagree about.
         CodeGeeXError: inputs of two kinds of arguments, or too few.
     """
+    function = draft.function
+    if rng.random() < LOOPS:
+        function = lowered(function, lambda bulk, _: isinstance(bulk, _WORDS), lambda _: False)
     tests: list[Case] = []
     for arguments in draft.inputs:
         if len(arguments) != len(draft.function.params):
             raise CodeGeeXError(f"{family}: {len(arguments)} arguments for {draft.function.name}.")
-        case = (tuple(arguments), evaluate(draft.function, arguments, draft.helpers))
+        case = (tuple(arguments), evaluate(function, arguments, draft.helpers))
         if case not in tests:
             tests.append(case)
     if len(tests) <= EXAMPLES:
@@ -134,7 +149,7 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
         family=family,
         level=level,
         held_out=held_out,
-        function=draft.function,
+        function=function,
         helpers=draft.helpers,
         intents=_intents(draft, rng),
         doc=tuple(_wrapped(f"{draft.task[0].upper()}{draft.task[1:]}. {draft.note}".strip())),

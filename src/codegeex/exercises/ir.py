@@ -1,7 +1,7 @@
 """The language that solutions are written in: expressions, statements, functions.
 
 Expressions have no effects. What some language can only say in several statements (a filtered list, a sum, sorting) is
-a `Bulk` expression, which stands alone: as the value of a `Let`, an `Assign` or a `Return`, or as the source of a `For`.
+a `Bulk` expression, which stands alone: as the value of a `Let`, an `Assign` or a `Return`, or as a loop's source.
 """
 
 from __future__ import annotations

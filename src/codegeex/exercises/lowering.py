@@ -15,9 +15,10 @@ _NAMES = {"sum": "total", "count": "count", "any": "found", "all": "valid", "min
 
 _HELD = {
     "split": "parts", "words": "words", "upper": "uppercase", "lower": "lowercase", "join": "joined",
-    "replace": "replaced", "trim": "trimmed", "repeat": "repeated", "contains": "found", "has_key": "known", "parse_int": "number", "get": "value",
-    "filled": "filled",
+    "filled": "filled", "replace": "replaced", "trim": "trimmed", "repeat": "repeated", "contains": "found",
+    "has_key": "known", "parse_int": "number", "get": "value",
 }  # fmt: skip
+"""Names of what is computed beforehand."""
 
 
 def lowered(function: Function, says: Callable[[Bulk, Statement], bool], declares: Callable[[ir.Op], bool]) -> Function:
@@ -76,9 +77,8 @@ class _Lowering:
             case ir.Let(name, value):
                 changed = ir.Let(name, held(value, outermost=True))
             case _:
-                changed = replace(
-                    statement, **{one.name: held(getattr(statement, one.name)) for one in fields(statement)}
-                )  # type: ignore[type-var,arg-type]
+                names = [one.name for one in fields(statement)]  # type: ignore[arg-type]
+                changed = replace(statement, **{name: held(getattr(statement, name)) for name in names})  # type: ignore[type-var]
         return [*before, changed]
 
     def _statement(self, statement: Statement) -> Sequence[Statement]:
@@ -95,12 +95,16 @@ class _Lowering:
                     return [*self._statement(ir.Let(held, source)), ir.For(var, held, inner.body, index)]
                 return [inner]
             case ir.Let(name, value) if isinstance(value, Bulk) and not self._says(value, statement):
-                return self._let(name, value)
+                return self._deep(self._let(name, value))
             case ir.Assign(name, value) if isinstance(value, Bulk) and not self._says(value, statement):
-                return self._assign(name, value)
+                return self._deep(self._assign(name, value))
             case ir.Return(value) if isinstance(value, Bulk) and not self._says(value, statement):
-                return self._return(value)
+                return self._deep(self._return(value))
         return [statement]
+
+    def _deep(self, made: Sequence[Statement]) -> Sequence[Statement]:
+        """The blocks of statements that were just made are looked into as well."""
+        return [part for one in made for part in (self._statement(one) if isinstance(one, ir.For | ir.If) else [one])]
 
     def _let(self, name: Name, value: Bulk) -> Sequence[Statement]:
         match value:

@@ -19,8 +19,10 @@ from codegeex.sandbox.toolchains.cpp import HEADERS
 TOLERANCE = "1e-6"
 """Between two floats that count as equal: languages add up in one order, but need not round alike."""
 
-_CPP_HEADERS = (*HEADERS, "cctype", "cmath", "cstdlib", "map", "numeric", "optional", "sstream", "set", "stack", "queue",
-                "unordered_map", "unordered_set", "functional", "utility", "deque")  # fmt: skip
+_CPP_HEADERS = (
+    *HEADERS, "cctype", "cmath", "cstdlib", "deque", "functional", "map", "numeric", "optional", "queue", "set",
+    "sstream", "stack", "unordered_map", "unordered_set", "utility",
+)  # fmt: skip
 _GO_PACKAGES = ("errors", "fmt", "math", "regexp", "sort", "strconv", "strings", "unicode", "bytes", "time")
 _FLOATS = list_of(FLOAT)
 
@@ -151,7 +153,8 @@ def _java(emitter: Emitter, exercise: Exercise) -> str:
             lines.append(f"        if (got{number}.size() != wanted{number}.size()) throw new AssertionError();")
             lines.append(f"        for (int i = 0; i < wanted{number}.size(); i++) {{")
             lines.append(
-                f"            if (!(Math.abs(got{number}.get(i) - wanted{number}.get(i)) < {TOLERANCE})) throw new AssertionError();"
+                f"            if (!(Math.abs(got{number}.get(i) - wanted{number}.get(i)) < {TOLERANCE})) "
+                "throw new AssertionError();"
             )
             lines.append("        }")
             continue

@@ -60,7 +60,8 @@ class Emitter(ABC):
 
     templates: ClassVar[dict[str, str | tuple[str, int]]] = {}
     """Text of an operation, by its name or "name:type of the first operand". `@0` is the first operand as it is, `$0`
-    in parentheses unless it is as tight as a call, `#0` as an operand of the template's own tightness."""
+    in parentheses unless it is as tight as a call, `&0` as the left side of a product, `#0` as the left side of the
+    template's own operator."""
 
     binary: ClassVar[dict[str, tuple[str, int]]] = {
         "add": ("+", ADD), "sub": ("-", ADD), "mul": ("*", MULTIPLY), "mod": ("%", MULTIPLY),
@@ -293,12 +294,12 @@ class Emitter(ABC):
         """A template with its operands."""
         template = self.templates[name]
         text, tightness = (template, POSTFIX) if isinstance(template, str) else template
-        places = {"@": 0, "$": POSTFIX, "#": tightness}
+        places = {"@": 0, "$": POSTFIX, "#": tightness, "&": MULTIPLY}
 
         def operand(match: re.Match[str]) -> str:
             return self.text(args[int(match[2])], places[match[1]])
 
-        return re.sub(r"([@$#])(\d)", operand, text), tightness
+        return re.sub(r"([@$#&])(\d)", operand, text), tightness
 
     def op_neg(self, expr: ir.Op) -> Text:
         return f"-{self.text(expr.args[0], POSTFIX)}", UNARY

@@ -12,13 +12,15 @@ _TYPES = {"int": "int", "float": "double", "bool": "bool", "char": "char", "str"
 
 
 class Cpp(Braces):
-    keywords = frozenset(
-        "alignas and asm auto bool break case catch char class const continue default delete do double else enum explicit "
-        "export extern false float for friend goto if inline int long mutable namespace new not operator or private "
-        "protected public register return short signed sizeof static struct switch template this throw true try typedef "
-        "typename union unsigned using virtual void volatile while xor count find left map max min next prev replace right "
-        "size sort string transform".split()
-    )
+    keywords = frozenset({
+        "alignas", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue",
+        "default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false", "float", "for",
+        "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new", "not", "operator", "or",
+        "private", "protected", "public", "register", "return", "short", "signed", "sizeof", "static", "struct",
+        "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned", "using",
+        "virtual", "void", "volatile", "while", "xor", "count", "find", "left", "map", "max", "min", "next", "prev",
+        "replace", "right", "size", "sort", "string", "transform",
+    })  # fmt: skip
     binary = Braces.binary | {
         "div": ("/", MULTIPLY),
         "tdiv": ("/", MULTIPLY),
@@ -28,12 +30,12 @@ class Cpp(Braces):
     declared = frozenset({"split", "words", "upper", "lower", "join", "replace", "trim", "repeat"})
     templates = {  # noqa: RUF012 - typed in the base class
         "abs": "abs(@0)",
-        "fdiv": "int(floor(double(@0) / #1))",
-        "fmod": ("(#0 % $1 + $1) % $1", MULTIPLY),
+        "fdiv": "int(floor(double(@0) / $1))",
+        "fmod": ("(&0 % $1 + $1) % $1", MULTIPLY),
         "to_float": "double(@0)",
         "sqrt": "sqrt(@0)",
         "floor": "int(floor(@0))",
-        "divides": ("#0 % $1 == 0", COMPARE),
+        "divides": ("&0 % $1 == 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": "int($0.size())",
         "empty": "$0.empty()",

@@ -23,11 +23,12 @@ class Go(Braces):
     indent = "\t"
     parentheses = False
     loop_word = "for"
-    keywords = frozenset(
-        "break case chan const continue default defer else fallthrough for func go goto if import interface map package "
-        "range return select struct switch type var append cap copy len make new string int bool rune assert fmt math sort "
-        "strconv strings testing unicode".split()
-    )
+    keywords = frozenset({
+        "break", "case", "chan", "const", "continue", "default", "defer", "else", "fallthrough", "for", "func", "go",
+        "goto", "if", "import", "interface", "map", "package", "range", "return", "select", "struct", "switch",
+        "type", "var", "append", "cap", "copy", "len", "make", "new", "string", "int", "bool", "rune", "assert",
+        "fmt", "math", "sort", "strconv", "strings", "testing", "unicode",
+    })  # fmt: skip
     declared = frozenset({"contains", "has_key", "parse_int"})
     binary = Braces.binary | {
         "div": ("/", MULTIPLY),
@@ -39,11 +40,11 @@ class Go(Braces):
         "abs": "int(math.Abs(float64(@0)))",
         "abs:float": "math.Abs(@0)",
         "fdiv": "int(math.Floor(float64(@0) / float64(@1)))",
-        "fmod": ("(#0%$1 + $1) % $1", MULTIPLY),
+        "fmod": ("(&0%$1 + $1) % $1", MULTIPLY),
         "to_float": "float64(@0)",
         "sqrt": "math.Sqrt(@0)",
         "floor": "int(math.Floor(@0))",
-        "divides": ("#0%$1 == 0", COMPARE),
+        "divides": ("&0%$1 == 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": "len(@0)",
         "empty": ("len(@0) == 0", COMPARE),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codegeex.exercises import ir
-from codegeex.exercises.emit.base import ADD, ATOM, COMPARE, MULTIPLY, POSTFIX, UNARY, Text, quoted
+from codegeex.exercises.emit.base import ADD, COMPARE, MULTIPLY, POSTFIX, UNARY, Text, quoted
 from codegeex.exercises.emit.braces import Braces, sorts_itself
 from codegeex.exercises.ir import Bulk, Expr, Function, Statement
 from codegeex.exercises.types import BUILDER, CHAR, FLOAT, INT, STR, Type, Value
@@ -16,11 +16,13 @@ _BOXES = {"int": "Integer", "float": "Double", "bool": "Boolean", "char": "Chara
 
 class Java(Braces):
     case = "camel"
-    keywords = frozenset(
-        "abstract assert boolean break byte case catch char class const continue default do double else enum extends final "
-        "finally float for goto if implements import instanceof int interface long native new package private protected "
-        "public return short static super switch this throw throws try void volatile while true false null".split()
-    )
+    keywords = frozenset({
+        "abstract", "assert", "boolean", "break", "byte", "case", "catch", "char", "class", "const", "continue",
+        "default", "do", "double", "else", "enum", "extends", "final", "finally", "float", "for", "goto", "if",
+        "implements", "import", "instanceof", "int", "interface", "long", "native", "new", "package", "private",
+        "protected", "public", "return", "short", "static", "super", "switch", "this", "throw", "throws", "try",
+        "void", "volatile", "while", "true", "false", "null",
+    })  # fmt: skip
     unit_indent = 1
     frame = ("class Solution {\n", "\n}")
     imports = (
@@ -39,7 +41,7 @@ class Java(Braces):
         "to_float": ("(double) $0", UNARY),
         "sqrt": "Math.sqrt(@0)",
         "floor": ("(int) Math.floor(@0)", UNARY),
-        "divides": ("#0 % $1 == 0", COMPARE),
+        "divides": ("&0 % $1 == 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": "$0.size()",
         "len:str": "$0.length()",
@@ -252,7 +254,7 @@ class Java(Braces):
             self.inside(f"for ({self.counted(var, source, f'int {var}')})", statement.body)
         elif isinstance(source, ir.Keys):
             self.inside(f"for ({kind} {var} : {self.text(source.source, POSTFIX)}.keySet())", statement.body)
-        elif statement.index or source.type == STR and not isinstance(source, ir.Name):
+        elif statement.index or (source.type == STR and not isinstance(source, ir.Name)):
             index = self.name(statement.index.name) if statement.index else self.fresh("i")
             size = self.text(ir.op("len", source))
             self._line(f"for (int {index} = 0; {index} < {size}; {index}++) {{")

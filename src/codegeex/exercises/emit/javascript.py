@@ -24,21 +24,22 @@ class JavaScript(Braces):
     case = "camel"
     indent = "  "
     closing = "};"
-    keywords = frozenset(
-        "arguments await break case catch class const continue debugger default delete do else enum eval export extends "
-        "false finally for function if import in instanceof let new null return static super switch this throw true try "
-        "typeof var void while with yield".split()
-    )
+    keywords = frozenset({
+        "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger", "default", "delete",
+        "do", "else", "enum", "eval", "export", "extends", "false", "finally", "for", "function", "if", "import",
+        "in", "instanceof", "let", "new", "null", "return", "static", "super", "switch", "this", "throw", "true",
+        "try", "typeof", "var", "void", "while", "with", "yield",
+    })  # fmt: skip
     binary = Braces.binary | {"eq": ("===", COMPARE), "ne": ("!==", COMPARE), "truediv": ("/", MULTIPLY)} | {
         "tmod": ("%", MULTIPLY)
     }  # fmt: skip
     templates = {  # noqa: RUF012 - typed in the base class
         "abs": "Math.abs(@0)",
-        "fmod": ("((#0 % $1) + $1) % $1", MULTIPLY),
+        "fmod": ("((&0 % $1) + $1) % $1", MULTIPLY),
         "to_float": ("@0", ATOM),
         "sqrt": "Math.sqrt(@0)",
         "floor": "Math.floor(@0)",
-        "divides": ("#0 % $1 === 0", COMPARE),
+        "divides": ("&0 % $1 === 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": "$0.length",
         "len:map": "$0.size",

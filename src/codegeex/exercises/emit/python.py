@@ -27,11 +27,12 @@ _AUGMENTED = {"add": "+=", "sub": "-=", "mul": "*=", "div": "//="}
 
 
 class Python(Emitter):
-    keywords = frozenset(
-        "and as assert async await break class continue def del elif else except finally for from global if import in is "
-        "lambda nonlocal not or pass raise return try while with yield all any chr dict int len list map math max min next "
-        "ord range reversed set sorted str sum".split()
-    )
+    keywords = frozenset({
+        "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
+        "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass",
+        "raise", "return", "try", "while", "with", "yield", "all", "any", "chr", "dict", "int", "len", "list", "map",
+        "math", "max", "min", "next", "ord", "range", "reversed", "set", "sorted", "str", "sum",
+    })  # fmt: skip
     binary = Emitter.binary | {
         "and": ("and", AND),
         "or": ("or", OR),
@@ -42,12 +43,12 @@ class Python(Emitter):
     }
     templates = {  # noqa: RUF012 - typed in the base class
         "abs": "abs(@0)",
-        "tdiv": ("int(@0 / #1)", POSTFIX),
+        "tdiv": "int(&0 / $1)",
         "tmod": "int(math.fmod(@0, @1))",
         "to_float": "float(@0)",
         "sqrt": "math.sqrt(@0)",
         "floor": "math.floor(@0)",
-        "divides": ("#0 % $1 == 0", COMPARE),
+        "divides": ("&0 % $1 == 0", COMPARE),
         "not": ("not #0", NOT),
         "len": "len(@0)",
         "empty": ("not $0", NOT),
@@ -59,13 +60,13 @@ class Python(Emitter):
         "has": ("$1 in $0", COMPARE),
         "char_in": ("$1 in $0", COMPARE),
         "copy": "list(@0)",
-        "filled": ("[@0] * #1", MULTIPLY),
+        "filled": ("[@0] * $1", MULTIPLY),
         "join": "$1.join(@0)",
         "split": "$0.split(@1)",
         "words": "$0.split()",
         "upper": "$0.upper()",
         "lower": "$0.lower()",
-        "repeat": ("$0 * #1", MULTIPLY),
+        "repeat": ("$0 * $1", MULTIPLY),
         "replace": "$0.replace(@1, @2)",
         "trim": "$0.strip()",
         "to_str": "str(@0)",

@@ -24,7 +24,7 @@ from codegeex.exercises.build import (
     var,
     when,
 )
-from codegeex.exercises.exercise import Draft, plain
+from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import Args, args, number_test
 from codegeex.exercises.families.registry import family
 from codegeex.exercises.ir import Expr, Function, Name, Statement, op
@@ -145,7 +145,10 @@ def shrinking_steps(rng: random.Random) -> Draft:
         ]),
         ret(steps),
     )  # fmt: skip
-    task = f"count the steps until a number is 0: it is divided by {k} where that leaves no remainder, and decreased by {m} otherwise"
+    task = (
+        f"count the steps until a number is 0: it is divided by {k} where that leaves no remainder, and "
+        f"decreased by {m} otherwise"
+    )
     inputs = args([10, 1, 0, 27, 64, rng.randint(10, 99), rng.randint(100, 999), 1000])
     return Draft(Function(f"steps_to_zero_{k}_{m}", (n,), INT, body), task, inputs, note="It never goes below 0.")
 
@@ -199,7 +202,10 @@ def sign_label(rng: random.Random) -> Draft:
         (("low", "medium", "high"), ("cold", "mild", "hot"), ("red", "yellow", "green"), ("poor", "fair", "good"))
     )
     body = block(when(x < low, [ret(words[0])]), when(x < high, [ret(words[1])]), ret(words[2]))
-    task = f"return '{words[0]}' for a {x.name} below {low}, '{words[1]}' for one below {high}, and '{words[2]}' for all others"
+    task = (
+        f"return '{words[0]}' for a {x.name} below {low}, '{words[1]}' for one below {high}, and '{words[2]}' "
+        "for all others"
+    )
     inputs = args([low, high, low - 1, high - 1, 0, low + 1, high + 50, -30])
     return Draft(Function(f"classify_{x.name}", (x,), STR, body), task, inputs)
 

@@ -18,7 +18,6 @@ from codegeex.exercises.build import (
     length,
     let,
     loop,
-    note,
     nothing,
     push,
     put,
@@ -43,7 +42,7 @@ from codegeex.exercises.families.pieces import (
     word_test,
 )
 from codegeex.exercises.families.registry import family
-from codegeex.exercises.ir import Group, Expr, Function, op
+from codegeex.exercises.ir import Expr, Function, Group, op
 from codegeex.exercises.types import BOOL, BUILDER, CHAR, INT, INTS, STR, STRS, map_of, optional
 
 
@@ -214,7 +213,7 @@ def count_with_prices(rng: random.Random) -> Draft:
     task = f"add up the prices of the {ws.name} of a list" + (f" and a fee of {off}" if off else "")
     inputs: Args = [
         [one, {key: rng.randint(1, 50) for key in sorted({*one[:3], word(rng)})}] for one in word_lists(rng)
-    ]  # type: ignore[dict-item,type-var,list-item]
+    ]
     return Draft(
         Function(f"total_price_of_{ws.name}", (ws, prices), INT, body),
         task,
@@ -231,7 +230,11 @@ def invert_positions(rng: random.Random) -> Draft:
     place: Expr = i + 1 if base else i
     step = [put(table, w, place)] if last else [when(~op("has_key", table, w), [put(table, w, place)])]
     body = block(let(table, empty_map(STR, INT)), loop(w, ws, step, i), ret(table))
-    task = f"return for every distinct string of a list {'the position, counted from 1,' if base else 'the index'} of its {'last' if last else 'first'} appearance"
+    task = (
+        "return for every distinct string of a list "
+        f"{'the position, counted from 1,' if base else 'the index'} of its {'last' if last else 'first'} "
+        "appearance"
+    )
     return Draft(
         Function(f"{'last' if last else 'first'}_positions", (ws,), map_of(STR, INT), body), task, args(word_lists(rng))
     )

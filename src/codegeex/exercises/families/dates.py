@@ -148,6 +148,9 @@ def weekday_after(rng: random.Random) -> Draft:
     listed = [one[:3] for one in words] if short else words
     place = op("fmod", start - days if before else start + days, 7)
     body = block(let(names, items(*listed)), ret(names[place]))
-    task = f"return the name ({listed[0]} to {listed[6]}) of the weekday a number of days {'before' if before else 'after'} another, given as a number from 0 for {listed[0]}"
+    task = (
+        f"return the name ({listed[0]} to {listed[6]}) of the weekday a number of days "
+        f"{'before' if before else 'after'} another, given as a number from 0 for {listed[0]}"
+    )
     inputs: Args = [[0, 1], [6, 1], [3, 0], [2, 100], [rng.randint(0, 6), rng.randint(0, 50)], [5, 7], [1, 13]]
     return Draft(Function(f"weekday_{'before' if before else 'after'}", (start, days), STR, body), task, inputs)

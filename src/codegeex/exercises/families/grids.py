@@ -11,7 +11,6 @@ from codegeex.exercises.families.registry import family
 from codegeex.exercises.ir import Expr, Function, op
 from codegeex.exercises.types import GRID, INT, INTS, Value
 
-
 _GRIDS = ("grid", "matrix", "table", "board")
 
 

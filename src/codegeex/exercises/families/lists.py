@@ -23,7 +23,7 @@ from codegeex.exercises.build import (
     when,
 )
 from codegeex.exercises.exercise import Draft
-from codegeex.exercises.families.pieces import Args, args, int_lists, ints, many, number_test, word
+from codegeex.exercises.families.pieces import Args, args, int_lists, ints, many, number_test
 from codegeex.exercises.families.registry import family
 from codegeex.exercises.ir import Function, op
 from codegeex.exercises.types import GRID, INT, INTS
@@ -82,8 +82,9 @@ def zip_with(rng: random.Random) -> Draft:
     a, b = var("first", INTS), var("second", INTS)
     i, result, n = var("i"), var("result", INTS), var("size")
     words, name, value = rng.choice((
-        ("the sums", "add", a[i] + b[i]), ("the differences", "subtract", a[i] - b[i]), ("the products", "multiply", a[i] * b[i]),
-        ("the distances", "distance", op("abs", a[i] - b[i])), ("the sums of squares", "squares", a[i] * a[i] + b[i] * b[i]),
+        ("the sums", "add", a[i] + b[i]), ("the differences", "subtract", a[i] - b[i]),
+        ("the products", "multiply", a[i] * b[i]), ("the distances", "distance", op("abs", a[i] - b[i])),
+        ("the sums of squares", "squares", a[i] * a[i] + b[i] * b[i]),
     ))  # fmt: skip
     body = block(
         let(n, smaller(length(a), length(b))),
@@ -144,8 +145,8 @@ def merge_sorted(rng: random.Random) -> Draft:
         during(j < length(b), [push(result, b[j]), add(j, 1)]),
         ret(result),
     )  # fmt: skip
-    lists = [sorted(one, reverse=down) for one in int_lists(rng)]  # type: ignore[type-var]
-    others = [sorted(one, reverse=down) for one in int_lists(rng)]  # type: ignore[type-var]
+    lists = [sorted(one, reverse=down) for one in int_lists(rng)]
+    others = [sorted(one, reverse=down) for one in int_lists(rng)]
     inputs: Args = [[one, two] for one, two in zip(lists, others, strict=True)]
     way = "descending" if down else "ascending"
     return Draft(

@@ -13,7 +13,6 @@ from codegeex.exercises.build import (
     length,
     let,
     loop,
-    note,
     ordered,
     push,
     ret,
@@ -33,10 +32,12 @@ from codegeex.exercises.types import INT, INTS, STRS
 def sort_words(rng: random.Random) -> Draft:
     ws, w = many(rng, STRS)
     down, back = rng.random() < 0.5, rng.random() < 0.3
+    end = "longest" if down else "shortest"
     words, name, ks = rng.choice((
-        (f"by length, {'longest' if down else 'shortest'} first, and alphabetically where lengths are equal", "by_length", ((length(w), down), (w, False))),
+        (f"by length, {end} first, and alphabetically where lengths are equal", "by_length",
+         ((length(w), down), (w, False))),
         ("by their last letter; those with the same one keep their order", "by_last_letter", ((op("last", w), back),)),
-        (f"by length only, {'longest' if down else 'shortest'} first; those of one length keep their order", "by_length_stable", ((length(w), down),)),
+        (f"by length only, {end} first; those of one length keep their order", "by_length_only", ((length(w), down),)),
         (f"in {'reverse ' if down else ''}alphabetical order", "alphabetically", ((w, down),)),
     ))  # fmt: skip
     if name == "by_last_letter" and back:
@@ -128,7 +129,10 @@ def ranks(rng: random.Random) -> Draft:
         ]),
         ret(result),
     )  # fmt: skip
-    task = f"return for each element of a list {f'{base} plus ' if base else ''}how many elements are {'greater' if down else 'less'} than it"
+    task = (
+        f"return for each element of a list {f'{base} plus ' if base else ''}how many elements are "
+        f"{'greater' if down else 'less'} than it"
+    )
     return Draft(
         Function(f"ranks_{'down' if down else 'up'}_from_{base}", (xs,), INTS, body), task, args(int_lists(rng))
     )
@@ -148,5 +152,8 @@ def leaders(rng: random.Random) -> Draft:
         ret(result),
     )
     by = f"by more than {k} " if k else ""
-    task = f"list the records of a list: elements {by}{'below' if low else 'above'} the record before them, which is {start} at first"
+    task = (
+        f"list the records of a list: elements {by}{'below' if low else 'above'} the record before them, "
+        f"which is {start} at first"
+    )
     return Draft(Function(f"{'low' if low else 'high'}_records", (xs,), INTS, body), task, args(int_lists(rng)))

@@ -17,7 +17,6 @@ from codegeex.exercises.build import (
     fold,
     let,
     loop,
-    note,
     ordered,
     ret,
     span,
@@ -107,7 +106,10 @@ def recursive_pair(rng: random.Random) -> Draft:
     up, left = call(name, INT, r - 1, c), call(name, INT, r, c - 1)
     total = up + left * m if m > 1 else up + left
     body = block(when(r.eq(0) | c.eq(0), [ret(k)]), ret(total))
-    task = f"compute a value by recursion: {k} where one of two numbers is 0, otherwise the value with the first one decreased plus {f'{m} times ' if m > 1 else ''}the value with the second one decreased"
+    task = (
+        f"compute a value by recursion: {k} where one of two numbers is 0, otherwise the value with the first "
+        f"one decreased plus {f'{m} times ' if m > 1 else ''}the value with the second one decreased"
+    )
     inputs: Args = [[2, 2], [0, 5], [3, 1], [4, 3], [1, 1], [3, 4], [5, 0]]
     return Draft(Function(name, (r, c), INT, body), task, inputs)
 
@@ -187,5 +189,8 @@ def best_with_helper(rng: random.Random) -> Draft:
             note="Return an empty string for an empty list.",
         )
     body = block(let(chosen, ordered(ws, w, (key, down), (w, False))), ret(chosen))
-    task = f"sort a list of strings by how many of the {test.of('characters')} they have, {'most' if down else 'fewest'} first, then alphabetically"
+    task = (
+        f"sort a list of strings by how many of the {test.of('characters')} they have, "
+        f"{'most' if down else 'fewest'} first, then alphabetically"
+    )
     return Draft(Function(f"sort_by_{test.word}", (ws,), STRS, body), task, args(word_lists(rng)), helpers=(score,))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import random
 
-
 from codegeex.exercises.build import (
-    add, assign, backwards, block, collect, empty, empty_list, fold, let, loop, op, ordered, push, ret, span, var, when,
+    add,
+    assign,
+    backwards,
+    block,
+    collect,
+    empty,
+    empty_list,
+    fold,
+    let,
+    loop,
+    ordered,
+    push,
+    ret,
+    span,
+    var,
+    when,
 )  # fmt: skip
 from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import args, int_lists, many, number_change, number_test
 from codegeex.exercises.families.registry import family
-from codegeex.exercises.ir import Function
+from codegeex.exercises.ir import Function, op
 from codegeex.exercises.types import BOOL, FLOAT, INT, INTS
 
 

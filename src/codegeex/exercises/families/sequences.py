@@ -47,7 +47,7 @@ def neighbour_count(rng: random.Random) -> Draft:
     ))  # fmt: skip
     body = block(let(count, 0), loop(i, span(1, length(xs)), [when(condition, [add(count, 1)])]), ret(count))
     task = f"count how often an element of a list {words}"
-    lists = int_lists(rng) + [[1, 2, 4, 8, 8, 3], [5, 5, 5, 10]]
+    lists = [*int_lists(rng), [1, 2, 4, 8, 8, 3], [5, 5, 5, 10]]
     return Draft(Function(f"count_{name}", (xs,), INT, body), task, args(lists))
 
 

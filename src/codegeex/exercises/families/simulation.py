@@ -46,7 +46,10 @@ def follow_commands(rng: random.Random) -> Draft:
     )  # fmt: skip
     listed = "Items" in repr(body[-1])
     what = "as a list of x and y" if listed else "as the sum of its distances in both directions"
-    task = f"follow a string of moves from the origin ('{up}' and '{down}' change y by {k}, '{left}' and '{right}' change x by 1) and return where it ends {what}"
+    task = (
+        f"follow a string of moves from the origin ('{up}' and '{down}' change y by {k}, '{left}' and "
+        f"'{right}' change x by 1) and return where it ends {what}"
+    )
     signs = up + down + left + right
     inputs = args(
         ["".join(rng.choice(signs) for _ in range(rng.randint(1, 12))) for _ in range(6)] + ["", up * 3, left + right]
@@ -74,7 +77,10 @@ def account_balance(rng: random.Random) -> Draft:
         loop(x, xs, [when(balance + x >= low, [add(balance, x)], [add(refused, 1)] if count else None)]),
         ret(refused if count else balance),
     )
-    task = f"book amounts one after the other on an account that begins with {start}, refusing those that would bring it below {low}, and return "
+    task = (
+        f"book amounts one after the other on an account that begins with {start}, refusing those that would "
+        f"bring it below {low}, and return "
+    )
     task += "how many were refused" if count else "the final balance"
     return Draft(
         Function("count_refused" if count else "final_balance", (xs,), INT, body),
@@ -97,7 +103,10 @@ def battery(rng: random.Random) -> Draft:
         ret(level),
     )  # fmt: skip
     extra = f", each of which costs another {fee}" if fee else ""
-    task = f"return the level of a tank that begins at {start}, after a list of changes{extra}, if it never leaves the range from 0 to {top}"
+    task = (
+        f"return the level of a tank that begins at {start}, after a list of changes{extra}, if it never "
+        f"leaves the range from 0 to {top}"
+    )
     return Draft(Function(f"tank_level_up_to_{top}", (xs,), INT, body), task, args(int_lists(rng, low=-40, high=40)))
 
 
@@ -108,7 +117,10 @@ def countdown_circle(rng: random.Random) -> Draft:
     body = block(
         let(place, 0), loop(i, span(2, n + 1), [assign(place, (place + k) % i)]), ret(place + base if base else place)
     )
-    task = f"return which of a circle of players, numbered from {base}, is left when every time the one `step` places on has to leave"
+    task = (
+        f"return which of a circle of players, numbered from {base}, is left when every time the one `step` "
+        "places on has to leave"
+    )
     inputs: Args = [[5, 2], [7, 3], [1, 1], [10, 4], [6, 1], [rng.randint(2, 40), rng.randint(1, 9)], [2, 2]]
     return Draft(Function(f"last_player_from_{base}", (n, k), INT, body), task, inputs)
 
@@ -124,7 +136,10 @@ def growth(rng: random.Random) -> Draft:
         during(value < limit, [add(value, value // k + m), add(days, 1)]),
         ret(days),
     )
-    task = f"count the days until an amount that is not negative reaches a limit, if it grows each day by a {ordinal(k)} of itself, rounded down, plus {m}"
+    task = (
+        "count the days until an amount that is not negative reaches a limit, if it grows each day by a "
+        f"{ordinal(k)} of itself, rounded down, plus {m}"
+    )
     inputs: Args = [
         [10, 100],
         [0, 5],
@@ -144,7 +159,7 @@ def ordinal(k: int) -> str:
 @family("vending", 2, held_out=True)
 def vending(rng: random.Random) -> Draft:
     amount, rest, count, coin = var("amount"), var("rest"), var("count"), var("coin")
-    coins = sorted(rng.sample((2, 5, 10, 20, 25, 50, 100), rng.randint(2, 4)), reverse=True) + [1]
+    coins = [*sorted(rng.sample((2, 5, 10, 20, 25, 50, 100), rng.randint(2, 4)), reverse=True), 1]
     listed = rng.random() < 0.5
     result = var("coins", INTS)
     body = block(
@@ -157,7 +172,10 @@ def vending(rng: random.Random) -> Draft:
         ret(result if listed else count),
     )  # fmt: skip
     names = ", ".join(map(str, coins[:-1]))
-    task = f"pay an amount with coins of {names} and {coins[-1]}, always the largest that fits, and return {'how many there are of each' if listed else 'how many coins that takes'}"
+    task = (
+        f"pay an amount with coins of {names} and {coins[-1]}, always the largest that fits, and return "
+        f"{'how many there are of each' if listed else 'how many coins that takes'}"
+    )
     inputs = args([0, 1, 99, 37, 100, rng.randint(100, 999), 64])
     return Draft(
         Function("coins_of_each_kind" if listed else "count_coins", (amount,), INTS if listed else INT, body),

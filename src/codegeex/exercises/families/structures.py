@@ -25,7 +25,7 @@ from codegeex.exercises.build import (
 from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import args, ints, letter_name, text_name, word
 from codegeex.exercises.families.registry import family
-from codegeex.exercises.ir import Pop, Expr, Function, Statement, op
+from codegeex.exercises.ir import Expr, Function, Pop, Statement, op
 from codegeex.exercises.types import INT, INTS, STR, STRS, Value
 
 
@@ -80,7 +80,10 @@ def cancel_pairs(rng: random.Random) -> Draft:
         loop(x, xs, [when(~empty(stack) & test, [Pop(stack)], [push(stack, x)])]),
         ret(length(stack) if size else stack),
     )
-    task = f"go through a list with a stack: a number and the one on top vanish together where they {words}; return {'how many are' if size else 'what is'} left"
+    task = (
+        f"go through a list with a stack: a number and the one on top vanish together where they {words}; "
+        f"return {'how many are' if size else 'what is'} left"
+    )
     lists = [ints(rng, rng.randint(3, 10), 0, 8) for _ in range(6)] + [[], [1, 1], [5, 5, 0, 0]]
     return Draft(
         Function("count_left" if size else "cancel_pairs", (xs,), INT if size else INTS, body), task, args(lists)
@@ -108,7 +111,10 @@ def stack_machine(rng: random.Random) -> Draft:
         loop(word_, op("words", s), [cases(*made, otherwise=[push(stack, op("parse_int", word_))])]),
         ret(op("last", stack)),
     )
-    task = f"run a program for a stack and return what lies on top in the end: numbers are pushed, '{plus}', '{minus}' and '{times_}' combine the two on top, '{dup}' pushes the top again"
+    task = (
+        f"run a program for a stack and return what lies on top in the end: numbers are pushed, '{plus}', "
+        f"'{minus}' and '{times_}' combine the two on top, '{dup}' pushes the top again"
+    )
     p, q, r = rng.randint(1, 20), rng.randint(1, 20), rng.randint(2, 9)
     inputs = args(
         [
@@ -140,7 +146,10 @@ def queue_rounds(rng: random.Random) -> Draft:
         ]),
         ret(rounds),
     )  # fmt: skip
-    task = f"count the turns that a queue of tasks takes, when each turn works off {k} units of the task in front, which goes to the end if something is left"
+    task = (
+        f"count the turns that a queue of tasks takes, when each turn works off {k} units of the task in "
+        "front, which goes to the end if something is left"
+    )
     lists = [ints(rng, rng.randint(1, 6), 1, 20) for _ in range(6)] + [[], [k], [k + 1]]
     return Draft(Function(f"turns_with_{k}_units", (xs,), INT, body), task, args(lists))
 

@@ -101,7 +101,10 @@ def shift_letters(rng: random.Random) -> Draft:
     step = cases(lower, *([upper] if both else []), otherwise=[add(result, c)])
     body = block(let(result, builder()), loop(c, s, [step]), ret(op("built", result)))
     which = "letter" if both else "lowercase letter"
-    task = f"replace every {which} of a string by the one {k} places later in the alphabet, beginning again after the last one"
+    task = (
+        f"replace every {which} of a string by the one {k} places later in the alphabet, beginning again "
+        "after the last one"
+    )
     return Draft(
         Function(f"shift_{'letters' if both else 'lowercase'}_by_{k}", (s,), STR, body),
         task,
@@ -144,7 +147,10 @@ def compress_runs(rng: random.Random) -> Draft:
         ]),
         ret(op("built", result)),
     )  # fmt: skip
-    task = f"write every run of equal characters in a string as the character {'after' if before else 'followed by'} its length"
+    task = (
+        "write every run of equal characters in a string as the character "
+        f"{'after' if before else 'followed by'} its length"
+    )
     inputs = args(["aaabbc", "abc", "", "aabbaa", "zzzz", "1122", "x", "hello", "mississippi"])
     return Draft(
         Function("compress_runs", (s,), STR, body),
@@ -283,5 +289,8 @@ def balance_of_kinds(rng: random.Random) -> Draft:
         loop(c, s, [when(first.build(c), [add(balance, p)]), when(second.build(c), [change(balance, "sub", q)])]),
         ret(balance),
     )
-    task = f"score a string: {p} for each of the {first.of('characters')}, minus {q} for each of the {second.of('characters')}"
+    task = (
+        f"score a string: {p} for each of the {first.of('characters')}, minus {q} for each of the "
+        f"{second.of('characters')}"
+    )
     return Draft(Function(f"score_{first.word}_{second.word}", (s,), INT, body), task, args(text_inputs(rng)))

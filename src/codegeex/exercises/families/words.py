@@ -20,7 +20,6 @@ from codegeex.exercises.build import (
     length,
     let,
     loop,
-    note,
     push,
     ret,
     text,
@@ -149,7 +148,10 @@ def initials(rng: random.Random) -> Draft:
         loop(w, op("words", s), [add(result, value), *([add(result, sign)] if sign else [])]),
         ret(op("built", result)),
     )
-    task = f"put together the {'last' if last else 'first'} letters of the words of a text{', in uppercase' if upper else ''}"
+    task = (
+        f"put together the {'last' if last else 'first'} letters of the words of a "
+        f"text{', in uppercase' if upper else ''}"
+    )
     task += f", each followed by '{sign}'" if sign else ""
     return Draft(Function(f"{'last' if last else 'first'}_letters", (s,), STR, body), task, args(spaced(rng)))
 
@@ -257,8 +259,11 @@ def code_format(rng: random.Random) -> Draft:
         when(length(name) > k, [assign(short, op("slice", name, 0, k))]),
         ret(text(op("upper", short), sign, digits)),
     )
-    task = f"make a code of the first {k} letters of a name in uppercase, '{sign}', and a number with zeros in front up to {width} digits"
-    inputs: Args = [[word(rng), rng.randint(0, 999)] for _ in range(5)] + [["ab", 7], ["x", 12345], [word(rng), 0]]
+    task = (
+        f"make a code of the first {k} letters of a name in uppercase, '{sign}', and a number with zeros in "
+        f"front up to {width} digits"
+    )
+    inputs: Args = [*([word(rng), rng.randint(0, 999)] for _ in range(5)), ["ab", 7], ["x", 12345], [word(rng), 0]]
     return Draft(Function(f"make_{name.name}_code", (name, number), STR, body), task, inputs)
 
 
@@ -287,10 +292,10 @@ def longest_by_test(rng: random.Random) -> Draft:
     )
     which = "shortest" if short else "longest"
     order = "last" if late and not short else "first"
-    note = f"Among several return the {order}; return an empty string if there are none."
+    note_ = f"Among several return the {order}; return an empty string if there are none."
     return Draft(
         Function(f"{which}_{test.word}", (ws,), STR, body),
         f"find the {which} of the {test.of(ws.name)} in a list",
         args(word_lists(rng)),
-        note=note,
+        note=note_,
     )
