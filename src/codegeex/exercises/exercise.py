@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from codegeex.errors import CodeGeeXError
@@ -13,7 +14,7 @@ from codegeex.exercises import ir
 from codegeex.exercises.emit.base import Case
 from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Function
-from codegeex.exercises.lowering import lowered
+from codegeex.exercises.lowering import lowered, substituted
 from codegeex.exercises.types import Value
 
 EXAMPLES = 2
@@ -22,8 +23,21 @@ EXAMPLES = 2
 LOOPS = 0.3
 """Share of the solutions that are written with loops where a language could say it in one expression."""
 
+MOST_ALIKE = 2 / 3
+"""Share of the tests that may have one and the same answer."""
+
 _WORDS = (ir.Sorted, ir.Keys, ir.Extreme)
 """What nobody writes as a loop."""
+
+_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "result": ("output", "answer", "res"), "total": ("acc", "running", "total_so_far"), "count": ("counter", "tally", "hits"),
+    "best": ("record", "top", "winner"), "i": ("index", "pos", "idx"), "j": ("k", "other_index"),
+    "chosen": ("selected", "kept", "matching"), "counts": ("frequency", "tallies", "occurrences"), "row": ("line",),
+    "merged": ("combined", "output"), "steps": ("rounds", "moves"), "value": ("current", "v"), "ranked": ("ordered",),
+    "stack": ("pile", "open_items"), "parts": ("pieces", "fields"), "rest": ("remaining", "left_over"),
+    "place": ("position", "spot"), "size": ("shorter", "common_length"), "names": ("labels", "choices"),
+}  # fmt: skip
+"""What else a local variable may be called."""
 
 _QUESTIONS = ("How do I {}?", "How can I {}?", "What is a good way to {}?", "Can you show me how to {}?")
 _REQUESTS = (
@@ -83,6 +97,12 @@ class Exercise:
         return self.tests[:EXAMPLES]
 
     @property
+    def telling(self) -> bool:
+        """Whether a body that always answers the same fails at least a third of the tests."""
+        answers = Counter(repr(answer) for _, answer in self.tests)
+        return max(answers.values()) <= len(self.tests) * MOST_ALIKE
+
+    @property
     def task(self) -> str:
         """The problem without its solution: exercises with the same one are the same to whoever solves them."""
         return _digest(f"{self.family}/{' '.join(self.doc)}")
@@ -136,6 +156,7 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
     function = draft.function
     if rng.random() < LOOPS:
         function = lowered(function, lambda bulk, _: isinstance(bulk, _WORDS), lambda _: False)
+    function = _renamed(function, rng)
     tests: list[Case] = []
     for arguments in draft.inputs:
         if len(arguments) != len(draft.function.params):
@@ -153,8 +174,27 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
         helpers=draft.helpers,
         intents=_intents(draft, rng),
         doc=tuple(_wrapped(f"{draft.task[0].upper()}{draft.task[1:]}. {draft.note}".strip())),
-        tests=tuple(tests),
+        tests=tuple(_examples_first(tests)),
     )
+
+
+def _renamed(function: Function, rng: random.Random) -> Function:
+    """The function with other names for its local variables: programmers differ in little else so much."""
+    taken = {node.name for node in ir.walk(function) if isinstance(node, ir.Name)}
+    body = function.body
+    for name in sorted({node for node in ir.walk(function) if isinstance(node, ir.Name)}, key=lambda one: one.name):
+        wanted = rng.choice((name.name, *_SYNONYMS.get(name.name, ())))
+        if wanted not in taken and name not in function.params:
+            taken.add(wanted)
+            body = tuple(substituted(statement, name, ir.Name(wanted, name.type)) for statement in body)
+    return replace(function, body=body)
+
+
+def _examples_first(tests: Sequence[Case]) -> list[Case]:
+    """The tests, beginning with one whose answer is not empty and one with another answer."""
+    first = next((case for case in tests if case[1]), tests[0])
+    second = next((case for case in tests if case[1] != first[1]), tests[-1])
+    return [first, second, *(case for case in tests if case is not first and case is not second)]
 
 
 def _intents(draft: Draft, rng: random.Random) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from codegeex.exercises import ir
 from codegeex.exercises.ir import Block, Bulk, Expr, Function, Name, Statement, op
@@ -12,6 +12,8 @@ from codegeex.exercises.types import BOOL, BUILDER, INT
 
 _NAMES = {"sum": "total", "count": "count", "any": "found", "all": "valid", "min": "best", "max": "best"}
 
+
+_N = TypeVar("_N", Expr, Statement)
 
 _HELD = {
     "split": "parts", "words": "words", "upper": "uppercase", "lower": "lowercase", "join": "joined",
@@ -192,13 +194,13 @@ def negated(test: Expr) -> Expr:
     return ~test
 
 
-def substituted(node: Expr, var: Name, value: Expr) -> Expr:
-    """An expression with `value` wherever it says `var`."""
+def substituted(node: _N, var: Name, value: Expr) -> _N:
+    """An expression or a statement with `value` wherever it says `var`."""
 
     def changed(part: Any) -> Any:
         if part == var:
             return value
-        if isinstance(part, Expr):
+        if isinstance(part, Expr | Statement):
             return replace(part, **{one.name: changed(getattr(part, one.name)) for one in fields(part)})  # type: ignore[type-var,arg-type]
         return tuple(changed(one) for one in part) if isinstance(part, tuple) else part
 

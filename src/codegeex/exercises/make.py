@@ -16,7 +16,7 @@ from codegeex.errors import CodeGeeXError
 from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.exercise import Exercise
 from codegeex.exercises.families import FAMILIES, exercise
-from codegeex.exercises.programs import tests
+from codegeex.exercises.programs import hidden_tests
 from codegeex.files import atomic_file
 
 PATIENCE = 60
@@ -196,7 +196,7 @@ def rows(one: Exercise, *, comments: bool = False) -> Iterator[dict[str, Any]]:
             "declaration": unit.declaration,
             "solution": unit.body,
             "intents": list(one.intents),
-            "tests": tests(one, language),
+            "tests": hidden_tests(one, language),
         }
 
 

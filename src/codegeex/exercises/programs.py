@@ -27,7 +27,7 @@ _GO_PACKAGES = ("errors", "fmt", "math", "regexp", "sort", "strconv", "strings",
 _FLOATS = list_of(FLOAT)
 
 
-def tests(exercise: Exercise, language: str) -> str:
+def hidden_tests(exercise: Exercise, language: str) -> str:
     """The tests in a language, as `Program.tests` wants them."""
     emitter = EMITTERS[language](exercise.function, exercise.helpers)
     return _WRITERS[language](emitter, exercise)
