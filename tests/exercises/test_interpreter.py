@@ -54,8 +54,8 @@ def python(made: Function, arguments, helpers=()):
 @pytest.mark.parametrize(
     ("name", "first", "second", "answer"),
     [
-        ("div", 7, 2, 3), ("mod", 7, 2, 1), ("fdiv", -7, 2, -4), ("fmod", -7, 2, 1), ("tdiv", -7, 2, -3), ("tmod", -7, 2, -1),
-        ("tdiv", 7, -2, -3), ("tmod", 7, -2, 1),
+        ("div", 7, 2, 3), ("mod", 7, 2, 1), ("fdiv", -7, 2, -4), ("fmod", -7, 2, 1), ("tdiv", -7, 2, -3),
+        ("tmod", -7, 2, -1), ("tdiv", 7, -2, -3), ("tmod", 7, -2, 1),
     ],
 )  # fmt: skip
 def test_the_six_divisions(name, first, second, answer):

@@ -30,12 +30,13 @@ _WORDS = (ir.Sorted, ir.Keys, ir.Extreme)
 """What nobody writes as a loop."""
 
 _SYNONYMS: dict[str, tuple[str, ...]] = {
-    "result": ("output", "answer", "res"), "total": ("acc", "running", "total_so_far"), "count": ("counter", "tally", "hits"),
-    "best": ("record", "top", "winner"), "i": ("index", "pos", "idx"), "j": ("k", "other_index"),
-    "chosen": ("selected", "kept", "matching"), "counts": ("frequency", "tallies", "occurrences"), "row": ("line",),
-    "merged": ("combined", "output"), "steps": ("rounds", "moves"), "value": ("current", "v"), "ranked": ("ordered",),
-    "stack": ("pile", "open_items"), "parts": ("pieces", "fields"), "rest": ("remaining", "left_over"),
-    "place": ("position", "spot"), "size": ("shorter", "common_length"), "names": ("labels", "choices"),
+    "result": ("output", "answer", "res"), "total": ("acc", "running", "total_so_far"),
+    "count": ("counter", "tally", "hits"), "best": ("record", "top", "winner"), "i": ("index", "pos", "idx"),
+    "j": ("k", "other_index"), "chosen": ("selected", "kept", "matching"), "row": ("line",),
+    "counts": ("frequency", "tallies", "occurrences"), "merged": ("combined", "output"), "steps": ("rounds", "moves"),
+    "value": ("current", "v"), "ranked": ("ordered",), "stack": ("pile", "open_items"), "parts": ("pieces", "fields"),
+    "rest": ("remaining", "left_over"), "place": ("position", "spot"), "size": ("shorter", "common_length"),
+    "names": ("labels", "choices"),
 }  # fmt: skip
 """What else a local variable may be called."""
 

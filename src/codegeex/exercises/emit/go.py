@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegeex.exercises import ir
-from codegeex.exercises.emit.base import ADD, COMPARE, MULTIPLY, POSTFIX, UNARY, Text, quoted, uses
+from codegeex.exercises.emit.base import ADD, CAST, COMPARE, MULTIPLY, POSTFIX, UNARY, Text, quoted, uses
 from codegeex.exercises.emit.braces import Braces, sorts_itself
 from codegeex.exercises.ir import Bulk, Expr, Function, Statement
 from codegeex.exercises.lowering import substituted
@@ -39,12 +39,9 @@ class Go(Braces):
     templates = {  # noqa: RUF012 - typed in the base class
         "abs": "int(math.Abs(float64(@0)))",
         "abs:float": "math.Abs(@0)",
-        "fdiv": "int(math.Floor(float64(@0) / float64(@1)))",
-        "fmod": ("(&0%$1 + $1) % $1", MULTIPLY),
         "to_float": "float64(@0)",
         "sqrt": "math.Sqrt(@0)",
         "floor": "int(math.Floor(@0))",
-        "divides": ("&0%$1 == 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": "len(@0)",
         "empty": ("len(@0) == 0", COMPARE),
@@ -52,7 +49,6 @@ class Go(Braces):
         "index:str": "rune($0[@1])",
         "last": "$0[len($0)-1]",
         "last:str": "rune($0[len($0)-1])",
-        "slice": "$0[@1:@2]",
         "from": "$0[@1:]",
         "has": "strings.Contains(@0, @1)",
         "char_in": "strings.ContainsRune(@0, @1)",
@@ -78,7 +74,6 @@ class Go(Braces):
         "char_lower": "unicode.ToLower(@0)",
         "ord": "int(@0)",
         "chr": "rune(@0)",
-        "digit": "int(#0 - '0')",
         "get": "$0[@1]",
         "at": "$0[@1]",
     }
@@ -129,21 +124,82 @@ class Go(Braces):
     def items(self, items: ir.Items) -> Text:
         return f"{self.type(items.type)}{{{', '.join(self.text(item) for item in items.items)}}}", POSTFIX
 
+    # gofmt closes up what holds tighter (go/printer, nodes.go): spaces depend on how deep an expression stands.
+
+    _depth = 1
+
+    def _at(self, depth: int, expr: Expr, place: int = 0) -> str:
+        """The expression as it is written at a depth."""
+        before, self._depth = self._depth, depth
+        try:
+            return self.text(expr, place)
+        finally:
+            self._depth = before
+
+    def text(self, expr: Expr, place: int = 0) -> str:
+        text, tightness = self.expr(expr)
+        if tightness >= place:
+            return text
+        return f"({self._at(max(1, self._depth - 1), expr)})"
+
     def infix(self, expr: ir.Op) -> Text:
-        """As gofmt has it: what holds tighter stands closer."""
-        text, tightness = super().infix(expr)
-        sign = self.binary[expr.op][0]
-        if tightness not in (COMPARE, ADD) or expr.type == STR:
-            return text, tightness
-        parts = []
-        for number, arg in enumerate(expr.args):
-            part = self.text(arg, tightness + 1 if number or tightness == COMPARE else tightness)
-            inner = self.expr(arg)[1]
-            tight = isinstance(arg, ir.Op) and arg.op in self.binary and tightness < inner <= MULTIPLY
-            parts.append(part.replace(" ", "") if tight and not set(part) & set("\"'(") else part)
-        if expr.op == "add" and " - " in text and text.split(" - ")[0] == parts[0]:
-            return text, tightness  # a negative number was turned round
-        return f"{parts[0]} {sign} {parts[1]}", tightness
+        first, second = expr.args
+        if expr.op == "add" and isinstance(second, ir.Lit) and isinstance(second.literal, int) and second.literal < 0:
+            return self.infix(ir.Op("sub", (first, ir.lit(-second.literal)), expr.type))
+        sign, tightness = self.binary[expr.op]
+        inner = self.expr(first)[1] if isinstance(first, ir.Op) and first.op in self.binary else None
+        left = self._at(self._depth + (inner != tightness), first, tightness + (tightness == COMPARE))
+        right = self._at(self._depth + 1, second, tightness + (expr.op not in ("and", "or", "add")))
+        levels = self._levels(expr)
+        limit = MULTIPLY if self._depth == 1 and levels == {ADD, MULTIPLY} else CAST if self._depth == 1 else ADD
+        space = " " if tightness < limit else ""
+        return f"{left}{space}{sign}{space}{right}", tightness
+
+    def _levels(self, expr: Expr) -> set[int]:
+        """Which of sums and products an expression has outside of parentheses."""
+        if not isinstance(expr, ir.Op) or expr.op not in self.binary:
+            return set()
+        tightness = self.binary[expr.op][1]
+        inside = [arg for arg in expr.args if self.expr(arg)[1] >= tightness]
+        return set().union(*map(self._levels, inside)) | ({tightness} & {ADD, MULTIPLY})
+
+    def filled(self, name: str, args: Sequence[Expr]) -> Text:
+        template = self.templates[name]
+        deeper = "[@" in str(template) or ", @" in str(template)
+        before, self._depth = self._depth, self._depth + deeper
+        try:
+            return super().filled(name, args)
+        finally:
+            self._depth = before
+
+    def expr(self, expr: Expr) -> Text:
+        if isinstance(expr, ir.Call) and len(expr.args) > 1:
+            arguments = ", ".join(self._at(self._depth + 1, arg) for arg in expr.args)
+            return f"{self.public(expr.function)}({arguments})", POSTFIX
+        return super().expr(expr)
+
+    def op_fdiv(self, expr: ir.Op) -> Text:
+        first, second = (ir.Op("to_float", (arg,), FLOAT) for arg in expr.args)
+        return self.expr(ir.op("floor", first / second))
+
+    def op_fmod(self, expr: ir.Op) -> Text:
+        first, second = expr.args
+        return self.expr(ir.op("tmod", ir.op("tmod", first, second) + second, second))
+
+    def op_divides(self, expr: ir.Op) -> Text:
+        return self.expr(ir.op("tmod", *expr.args).eq(0))
+
+    def op_digit(self, expr: ir.Op) -> Text:
+        space = " " if self._depth == 1 else ""
+        return f"int({self.text(expr.args[0], ADD)}{space}-{space}'0')", POSTFIX
+
+    def op_slice(self, expr: ir.Op) -> Text | None:
+        place, start, stop = expr.args
+        first = "" if start == ir.lit(0) else self._at(self._depth + 1, start)
+        last = self._at(self._depth + 1, stop)
+        binary = any(isinstance(one, ir.Op) and one.op in self.binary for one in (start, stop))
+        colon = " : " if first and binary and self._depth <= 1 else ":"
+        return f"{self.text(place, POSTFIX)}[{first}{colon}{last}]", POSTFIX
 
     def op_eq(self, expr: ir.Op) -> Text | None:
         return self._bytes(expr)
@@ -157,7 +213,7 @@ class Go(Braces):
         def byte(part: Expr) -> str | None:
             match part:
                 case ir.Op("index", (place, index)) if place.type == STR:
-                    return f"{self.text(place, POSTFIX)}[{self.text(index)}]"
+                    return f"{self.text(place, POSTFIX)}[{self._at(self._depth + 1, index)}]"
                 case ir.Lit(_, type_) if type_ == CHAR:
                     return self.text(part)
             return None
@@ -169,15 +225,16 @@ class Go(Braces):
 
     def op_not(self, expr: ir.Op) -> Text | None:
         match expr.args[0]:
-            case ir.Op("divides", (value, by)):
-                return f"{self.text(value, MULTIPLY)}%{self.text(by, POSTFIX)} != 0", COMPARE
+            case ir.Op("divides", args):
+                return self.expr(ir.op("tmod", *args).ne(0))
             case ir.Op("empty", (value,)):
                 return f"len({self.text(value)}) > 0", COMPARE
         return None
 
     def op_format(self, expr: ir.Op) -> Text:
         if all(part.type == STR for part in expr.args):
-            return " + ".join(self.text(part, ADD + 1) for part in expr.args), ADD
+            space = " " if self._depth == 1 else ""
+            return f"{space}+{space}".join(self._at(self._depth + 1, part, ADD + 1) for part in expr.args), ADD
         if len(expr.args) == 1:
             return self.expr(ir.op("to_str", expr.args[0]))
         pattern, values = "", []
@@ -186,7 +243,7 @@ class Go(Braces):
                 pattern += quoted(part.literal)[1:-1].replace("%", "%%")
             else:
                 pattern += {"int": "%d", "char": "%c"}.get(part.type.name, "%s")
-                values.append(self.text(part))
+                values.append(self._at(self._depth + 1, part))
         return f'fmt.Sprintf("{pattern}", {", ".join(values)})', POSTFIX
 
     def op_copy(self, expr: ir.Op) -> Text:
@@ -254,7 +311,7 @@ class Go(Braces):
             for node in list(ir.walk(expr)):
                 if isinstance(node, ir.Name) and node.name == side:
                     expr = substituted(expr, node, ir.Name(f"{made}[{place}]", node.type))
-        return self.text(expr, COMPARE + 1)
+        return self._at(2, expr, COMPARE + 1)
 
     def let_contains(self, name: ir.Name, place: Expr, item: Expr) -> None:
         made, each = self.name(name.name), self.fresh("item")
@@ -321,7 +378,12 @@ class Go(Braces):
     def do_for(self, statement: ir.For) -> None:
         source, var = statement.source, self.name(statement.var.name)
         if isinstance(source, ir.Range):
-            self.inside(f"for {self.counted(var, source, f'{var} :')}".replace(" : = ", " := "), statement.body)
+            start = self.text(source.start)
+            self._depth = 2  # of what stands beside a comparison
+            heading = self.counted(var, source, f"{var} :").replace(" : = ", " := ")
+            self._depth = 1
+            before, _, after = heading.partition(";")
+            self.inside(f"for {before.partition(' := ')[0]} := {start};{after}", statement.body)
             return
         used = uses(statement.body, statement.var)
         index = self.name(statement.index.name) if statement.index and uses(statement.body, statement.index) else "_"
@@ -330,19 +392,23 @@ class Go(Braces):
 
     def do_append(self, statement: ir.Append) -> None:
         name = self.name(statement.target.name)
-        self.say(f"{name} = append({name}, {self.text(statement.value)})")
+        self.say(f"{name} = append({name}, {self._at(2, statement.value)})")
 
     def do_pop(self, statement: ir.Pop) -> None:
         name = self.name(statement.target.name)
         self.say(f"{name} = {name}[:len({name})-1]")
 
+    def do_setitem(self, statement: ir.SetItem) -> None:
+        place = f"{self.text(statement.target, POSTFIX)}[{self._at(2, statement.index)}]"
+        self.say(f"{place} = {self.text(statement.value)}")
+
     def do_increment(self, statement: ir.Increment) -> None:
-        place = f"{self.name(statement.target.name)}[{self.text(statement.key)}]"
+        place = f"{self.name(statement.target.name)}[{self._at(2, statement.key)}]"
         self.say(f"{place}++" if statement.amount == ir.lit(1) else f"{place} += {self.text(statement.amount)}")
 
     def do_group(self, statement: ir.Group) -> None:
-        place = f"{self.name(statement.target.name)}[{self.text(statement.key)}]"
-        self.say(f"{place} = append({place}, {self.text(statement.value)})")
+        place = f"{self.name(statement.target.name)}[{self._at(2, statement.key)}]"
+        self.say(f"{place} = append({place}, {self._at(2, statement.value)})")
 
     def do_write(self, statement: ir.Write) -> None:
         method = "WriteRune" if statement.value.type == CHAR else "WriteString"

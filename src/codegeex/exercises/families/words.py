@@ -263,7 +263,8 @@ def code_format(rng: random.Random) -> Draft:
         f"make a code of the first {k} letters of a name in uppercase, '{sign}', and a number with zeros in "
         f"front up to {width} digits"
     )
-    inputs: Args = [*([word(rng), rng.randint(0, 999)] for _ in range(5)), ["ab", 7], ["x", 12345], [word(rng), 0]]
+    inputs: Args = [["ab", 7], [word(rng), rng.randint(0, 999)], ["x", 12345], [word(rng), 0]]
+    inputs += [[word(rng), rng.randint(0, 999)] for _ in range(4)]
     return Draft(Function(f"make_{name.name}_code", (name, number), STR, body), task, inputs)
 
 
