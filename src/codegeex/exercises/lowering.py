@@ -75,7 +75,8 @@ class _Lowering:
             case ir.If(((condition, body), *more), otherwise):
                 changed: Statement = ir.If(((held(condition), body), *more), otherwise)
             case ir.For(_, source):
-                changed = replace(statement, source=held(source))
+                parts = isinstance(source, ir.Op) and source.op in ("split", "words")  # every language loops over them
+                changed = replace(statement, source=held(source, outermost=parts))
             case ir.Let(name, value):
                 changed = ir.Let(name, held(value, outermost=True))
             case _:

@@ -255,20 +255,25 @@ class Cpp(Braces):
         self._line("});")
 
     def let_split(self, name: ir.Name, text: Expr, separator: Expr) -> None:
-        stream, part = self.fresh("stream"), self.fresh("part")
-        mark = quoted(str(separator.literal), "'") if isinstance(separator, ir.Lit) else f"{self.text(separator)}[0]"
-        self._read(name, text, f"getline({stream}, {part}, {mark})", stream, part)
+        self._read(name, ir.Op("split", (text, separator), name.type))
 
     def let_words(self, name: ir.Name, text: Expr) -> None:
-        stream, part = self.fresh("stream"), self.fresh("part")
-        self._read(name, text, f"{stream} >> {part}", stream, part)
+        self._read(name, ir.Op("words", (text,), name.type))
 
-    def _read(self, name: ir.Name, text: Expr, step: str, stream: str, part: str) -> None:
-        made = self.name(name.name)
+    def _next(self, source: ir.Op, stream: str, part: str) -> str:
+        """The condition that reads the next part of a text."""
+        if source.op == "words":
+            return f"{stream} >> {part}"
+        separator = source.args[1]
+        mark = quoted(str(separator.literal), "'") if isinstance(separator, ir.Lit) else f"{self.text(separator)}[0]"
+        return f"getline({stream}, {part}, {mark})"
+
+    def _read(self, name: ir.Name, source: ir.Op) -> None:
+        made, stream, part = self.name(name.name), self.fresh("stream"), self.fresh("part")
         self.say(f"vector<string> {made}")
-        self.say(f"istringstream {stream}({self.text(text)})")
+        self.say(f"istringstream {stream}({self.text(source.args[0])})")
         self.say(f"string {part}")
-        self._line(f"while ({step}) {{")
+        self._line(f"while ({self._next(source, stream, part)}) {{")
         self._line(f"{self.indent}{made}.push_back({part});")
         self._line("}")
 
@@ -330,7 +335,12 @@ class Cpp(Braces):
 
     def do_for(self, statement: ir.For) -> None:
         var, source = self.name(statement.var.name), statement.source
-        if isinstance(source, ir.Range):
+        if isinstance(source, ir.Op) and source.op in ("split", "words"):
+            stream = self.fresh("stream")
+            self.say(f"istringstream {stream}({self.text(source.args[0])})")
+            self.say(f"string {var}")
+            self.inside(f"while ({self._next(source, stream, var)})", statement.body)
+        elif isinstance(source, ir.Range):
             self.inside(f"for ({self.counted(var, source, f'int {var}')})", statement.body)
         elif isinstance(source, ir.Keys):
             entry = self.fresh("entry")

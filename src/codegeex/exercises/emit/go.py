@@ -269,7 +269,7 @@ class Go(Braces):
             case ir.Op("slice" | "from") if value.type != STR:
                 self.say(f"{made} := append({self.type(value.type)}{{}}, {self.text(value)}...)")
             case ir.Keys(source):
-                key = self.fresh("key")
+                key = self.name("key")  # of its own block
                 self.say(f"{made} := make({self.type(name.type)}, 0, len({self.text(source)}))")
                 self._line(f"for {key} := range {self.text(source)} {{")
                 self._line(f"{self.indent}{made} = append({made}, {key})")

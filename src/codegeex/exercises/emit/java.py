@@ -266,6 +266,8 @@ class Java(Braces):
             self._line("}")
         else:
             text = self.text(source, POSTFIX)
+            if isinstance(source, ir.Op) and source.op in ("split", "words"):  # an array will do
+                text = text.removeprefix("Arrays.asList(").removesuffix(")")
             self.inside(f"for ({kind} {var} : {text}{'.toCharArray()' if source.type == STR else ''})", statement.body)
 
     def do_append(self, statement: ir.Append) -> None:
