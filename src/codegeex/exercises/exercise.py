@@ -15,7 +15,7 @@ from codegeex.exercises.emit.base import Case
 from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Function
 from codegeex.exercises.lowering import lowered, substituted
-from codegeex.exercises.types import Value
+from codegeex.exercises.types import INTS, Value
 
 EXAMPLES = 2
 """Calls that a docstring shows; they are among the tests."""
@@ -25,6 +25,9 @@ LOOPS = 0.3
 
 MOST_ALIKE = 2 / 3
 """Share of the tests that may have one and the same answer."""
+
+EDGE = 100
+"""Largest number of a solution whose neighbours are tested: a greater one is a limit of something else."""
 
 _WORDS = (ir.Sorted, ir.Keys, ir.Extreme)
 """What nobody writes as a loop."""
@@ -159,7 +162,7 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
         function = lowered(function, lambda bulk, _: isinstance(bulk, _WORDS), lambda _: False)
     function = _renamed(function, rng)
     tests: list[Case] = []
-    for arguments in draft.inputs:
+    for arguments in [*draft.inputs, *_edges(draft)]:
         if len(arguments) != len(draft.function.params):
             raise CodeGeeXError(f"{family}: {len(arguments)} arguments for {draft.function.name}.")
         case = (tuple(arguments), evaluate(function, arguments, draft.helpers))
@@ -177,6 +180,28 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
         doc=tuple(_wrapped(f"{draft.task[0].upper()}{draft.task[1:]}. {draft.note}".strip())),
         tests=tuple(_examples_first(tests)),
     )
+
+
+def _edges(draft: Draft) -> list[list[Value]]:
+    """A list of the numbers at which the solution may decide otherwise: those that it names, and their neighbours.
+
+    Only for functions of one list about which the family's own inputs show no rule: one is empty, one has negative
+    numbers, one is in no order.
+    """
+    lists = [arguments[0] for arguments in draft.inputs if isinstance(arguments[0], list)]
+    if [param.type for param in draft.function.params] != [INTS] or [] not in lists:
+        return []
+    numbers: list[list[Any]] = lists  # type: ignore[assignment]
+    if not any(min(one) < 0 for one in numbers if one) or all(
+        one in (sorted(one), sorted(one)[::-1]) for one in numbers
+    ):
+        return []
+    named = {
+        node.literal
+        for node in ir.walk(draft.function)
+        if isinstance(node, ir.Lit) and type(node.literal) is int and abs(node.literal) <= EDGE
+    }
+    return [[sorted({near for value in {0, *named} for near in (value - 1, value, value + 1)})]]  # type: ignore[list-item]
 
 
 def _renamed(function: Function, rng: random.Random) -> Function:
