@@ -9,9 +9,10 @@ import pytest
 from codegeex.exercises.build import block, divides, ret, var, when
 from codegeex.exercises.check import check
 from codegeex.exercises.exercise import Draft, finished
-from codegeex.exercises.interpreter import Refused, evaluate
+from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Expr, Function, op
 from codegeex.exercises.make import rows
+from codegeex.exercises.operations import Refused
 from codegeex.exercises.types import BOOL, INT
 
 WHICH, X, Y = var("which"), var("x"), var("y")

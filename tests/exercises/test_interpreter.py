@@ -31,9 +31,10 @@ from codegeex.exercises.build import (
 )
 from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.families import FAMILIES, exercise
-from codegeex.exercises.interpreter import Refused, evaluate
+from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Expr, Function, Lit
 from codegeex.exercises.lowering import lowered
+from codegeex.exercises.operations import Refused
 from codegeex.exercises.types import BOOL, BUILDER, CHAR, FLOAT, INT, INTS, STR, map_of
 
 X, Y, NUMBERS, TEXT = var("x"), var("y"), var("numbers", INTS), var("text", STR)

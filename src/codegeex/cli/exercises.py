@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codegeex.cli.corpus import _needs_packages
-from codegeex.cli.evaluate import IsolationOption, WorkersOption, _sandbox
+from codegeex.cli.evaluate import IsolationOption, WorkersOption
+from codegeex.cli.evaluating import open_sandbox
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
@@ -79,7 +80,7 @@ def exercises_check(
     rows = read(file)
     if sample is not None and sample < len(rows):
         rows = random.Random(0).sample(rows, sample)
-    with _sandbox(workers, require_isolation) as sandbox, count_progress("programs") as tell:
+    with open_sandbox(workers, require_isolation) as sandbox, count_progress("programs") as tell:
         checked = check(rows, sandbox, tell)
     report = checked.report()
     if as_json:

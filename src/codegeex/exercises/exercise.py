@@ -191,7 +191,7 @@ def _edges(draft: Draft) -> list[list[Value]]:
     lists = [arguments[0] for arguments in draft.inputs if isinstance(arguments[0], list)]
     if [param.type for param in draft.function.params] != [INTS] or [] not in lists:
         return []
-    numbers: list[list[Any]] = lists  # type: ignore[assignment]
+    numbers: list[list[Any]] = lists
     if not any(min(one) < 0 for one in numbers if one) or all(
         one in (sorted(one), sorted(one)[::-1]) for one in numbers
     ):

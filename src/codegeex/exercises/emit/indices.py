@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from codegeex.exercises import ir
@@ -88,7 +87,6 @@ def only(loop: ir.For, sizes: frozenset[str]) -> bool:
         def sized(expr: Expr, compared: bool = False) -> bool:
             return text(_Plain(), expr, known, compared=compared) is not None or fine(expr)
 
-        checks: dict[str, Callable[[], bool]] = {}
         match node:
             case ir.Name(name):
                 return name != loop.var.name
@@ -101,7 +99,6 @@ def only(loop: ir.For, sizes: frozenset[str]) -> bool:
                 return fine(target) and sized(index) and fine(value)
             case ir.For(_, ir.Range(), body) if only(node, known):
                 return all(fine(statement) for statement in body)
-        del checks
         return all(fine(child) for child in ir.children(node))
 
     return all(fine(statement) for statement in loop.body)
