@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from codegeex.cli.evaluating import evaluate, language_keys, open_sandbox
 from codegeex.cli.options import Json
-from codegeex.cli.progress import LINE_SECONDS, count_progress
+from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
 
-if TYPE_CHECKING:
-    from codegeex.evaluation.run import Progress
-
-eval_app = typer.Typer(help="Measure models on HumanEval-X.", no_args_is_help=True)
+eval_app = typer.Typer(help="Measure models on HumanEval-X and the built-in benchmark.", no_args_is_help=True)
 
 DataOption = Annotated[
     Path | None,
@@ -53,10 +50,10 @@ def doctor(
     from codegeex.evaluation.repairs import WRONG_REFERENCES, Repairs
     from codegeex.sandbox import toolchains
 
-    keys = _languages(langs)
+    keys = language_keys(langs)
     report: dict[str, Any] = {"languages": {}}
     healthy = True
-    with _sandbox(workers, require_isolation) as sandbox:
+    with open_sandbox(workers, require_isolation) as sandbox:
         report |= sandbox.describe()
         for key in keys:
             problems = humanevalx.load(data, key)
@@ -106,96 +103,100 @@ def download(
         print(path)
 
 
+OutputOption = Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on where it was.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="Model directory, hf:NAME or openai:URL#MODEL.  [default: the one that ships]")
+]
+SamplesOption = Annotated[Path | None, typer.Option(help="Judge the samples of this file, made elsewhere.")]
+TaskOption = Annotated[str, typer.Option(help="generation, or translation.")]
+SourceOption = Annotated[str | None, typer.Option("--from", help="Translation: the language to translate from.")]
+CountOption = Annotated[int, typer.Option(help="Samples of each problem.")]
+KOption = Annotated[str, typer.Option(help="The k of pass@k, with commas.")]
+TopPOption = Annotated[float, typer.Option(help="Nucleus sampling.")]
+MaxTokensOption = Annotated[int, typer.Option(help="Most tokens of a completion.")]
+SeedOption = Annotated[int, typer.Option(help="The run's random numbers.")]
+ProblemsOption = Annotated[int | None, typer.Option(help="Only so many problems of each language.")]
+RayOption = Annotated[str | None, typer.Option(help="Address of a Ray cluster to spread the run over; auto, local.")]
+
+
 @eval_app.command("humaneval-x")
 def humaneval_x(
-    output: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on where it was.")],
-    model: Annotated[
-        str | None, typer.Option(help="Model directory, hf:NAME or openai:URL#MODEL.  [default: the one that ships]")
-    ] = None,
-    samples: Annotated[Path | None, typer.Option(help="Judge the samples of this file, made elsewhere.")] = None,
+    output: OutputOption,
+    model: ModelOption = None,
+    samples: SamplesOption = None,
     data: DataOption = None,
     langs: LanguagesOption = "all",
-    task: Annotated[str, typer.Option(help="generation, or translation.")] = "generation",
-    source: Annotated[str | None, typer.Option("--from", help="Translation: the language to translate from.")] = None,
-    n: Annotated[int, typer.Option(help="Samples of each problem.")] = 1,
-    k: Annotated[str, typer.Option(help="The k of pass@k, with commas.")] = "1,10,100",
+    task: TaskOption = "generation",
+    source: SourceOption = None,
+    n: CountOption = 1,
+    k: KOption = "1,10,100",
     temperature: Annotated[
         str, typer.Option(help="One for all, or one for each k, such as 1:0.2,10:0.8,100:0.8.")
     ] = "0.8",
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling.")] = 0.95,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of a completion.")] = 512,
-    seed: Annotated[int, typer.Option(help="The run's random numbers.")] = 42,
-    problems: Annotated[int | None, typer.Option(help="Only so many problems of each language.")] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="Address of a Ray cluster to spread the run over; auto, local.")
-    ] = None,
+    top_p: TopPOption = 0.95,
+    max_tokens: MaxTokensOption = 512,
+    seed: SeedOption = 42,
+    problems: ProblemsOption = None,
+    ray: RayOption = None,
     repairs: RepairsOption = False,
     workers: WorkersOption = None,
     require_isolation: IsolationOption = False,
     as_json: Json = False,
 ) -> None:
     """Generate samples, run them, and write scores: a table here, report.json and report.html in the folder."""
-    from codegeex import languages
-    from codegeex.evaluation import cluster, humanevalx
-    from codegeex.evaluation.models import Sampling, generator
-    from codegeex.evaluation.report import make_report, write_report
-    from codegeex.evaluation.run import Run, Settings
-    from codegeex.evaluation.samples import read_foreign
+    from codegeex.evaluation import humanevalx
+    from codegeex.evaluation.run import HUMANEVAL_X, HumanEvalX
 
-    keys = _languages(langs)
-    if task not in ("generation", "translation"):
-        raise CodeGeeXError(f"unknown task {task!r}: generation or translation.")
-    if (task == "translation") != (source is not None):
-        raise CodeGeeXError("a translation needs --from LANGUAGE, and only a translation does.")
-    if n < 1 or (problems is not None and problems < 1):
-        raise CodeGeeXError("--n and --problems must be at least 1.")
-    if model and samples:
-        raise CodeGeeXError("--model and --samples contradict each other; leave one out.")
-    origin = languages.get(source).key if source else None
-    keys = [key for key in keys if key != origin]
-    tables = {
-        key: humanevalx.load(data, key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])
-    }
-    ray_module = cluster.connect(ray) if ray else None
-    foreign = list(read_foreign(samples, keys[0] if len(keys) == 1 else None)) if samples else None
-    if foreign is not None:
-        made: Any = foreign
-        most = max(1, max((sample.index + 1 for sample in foreign), default=1))
-        name, ks, temperatures = (
-            samples.name if samples else "",
-            _ks(k, most),
-            {sample.temperature for sample in foreign},
-        )
-        if len(temperatures) > 1:
-            raise CodeGeeXError("the samples were drawn at several temperatures; judge them one at a time.")
-        by_k = dict.fromkeys(ks, next(iter(temperatures), 0.0))
-        n = most
-    else:
-        made = cluster.ClusterGenerator(ray_module, model) if ray_module else generator(model)
-        name, ks = made.name, _ks(k, n)
-        by_k = _temperatures(temperature, ks)
-    settings = Settings(
-        model=name,
-        task=task,
-        source=origin,
-        languages=tuple(keys),
-        samples=n,
-        temperatures=by_k,
-        sampling=Sampling(top_p=top_p, max_tokens=max_tokens),
-        seed=seed,
-        repairs=repairs,
-        problems=problems,
-    )
-    run = Run(output, settings, tables)
-    with _sandbox(workers, require_isolation, ray_module) as sandbox, _run_progress() as tell:
-        run.execute(made, sandbox, tell)
-    report = make_report(json.loads((output / "run.json").read_text(encoding="utf-8")), run.results())
-    write_report(output, report)
+    report = evaluate(
+        (HUMANEVAL_X, HumanEvalX(repairs), lambda key: humanevalx.load(data, key)),
+        output, model, samples, langs, task, source, n, k, temperature, top_p, max_tokens, seed, problems, ray, repairs,
+        workers, require_isolation,
+    )  # fmt: skip
     if as_json:
         print(json.dumps({name: report[name] for name in ("languages", "budget", "verdicts")} | _averages(report)))
     else:
         _show(report)
         print(f"Report: {output / 'report.html'}")
+
+
+@eval_app.command("builtin")
+def builtin(
+    output: OutputOption,
+    model: ModelOption = None,
+    samples: SamplesOption = None,
+    langs: LanguagesOption = "all",
+    task: TaskOption = "generation",
+    source: SourceOption = None,
+    n: CountOption = 1,
+    k: KOption = "1,10,100",
+    temperature: Annotated[float, typer.Option(help="Of the samples; 0 takes the likeliest token always.")] = 0.2,
+    top_p: TopPOption = 0.95,
+    max_tokens: MaxTokensOption = 384,
+    seed: SeedOption = 42,
+    problems: ProblemsOption = None,
+    ray: RayOption = None,
+    workers: WorkersOption = None,
+    require_isolation: IsolationOption = False,
+    as_json: Json = False,
+) -> None:
+    """Measure on the problems that come with the package, half of them of kinds that no exercises train on."""
+    from codegeex.evaluation.builtin import NAME, Builtin, load, split_scores
+    from codegeex.evaluation.report import write_report
+
+    report = evaluate(
+        (NAME, Builtin(), load), output, model, samples, langs, task, source, n, k, str(temperature), top_p, max_tokens,
+        seed, problems, ray, False, workers, require_isolation,
+    )  # fmt: skip
+    split = split_scores(report, {key: load(key) for key in report["languages"]})
+    report |= split
+    write_report(output, report)
+    if as_json:
+        print(json.dumps({name: report[name] for name in ("languages", "verdicts")} | _averages(report) | split))
+        return
+    _show(report, repairs=False)
+    for name, score in split.items():
+        print(f"{name:<13} {score:.2%}")
+    print(f"Report: {output / 'report.html'}")
 
 
 @eval_app.command()
@@ -243,64 +244,6 @@ def report(
         _show(made)
 
 
-def _languages(names: str) -> list[str]:
-    """The keys that --langs names, in the benchmark's order."""
-    from codegeex import languages
-
-    runnable = [language.key for language in languages.EXECUTABLE]
-    if names == "all":
-        return runnable
-    wanted = [languages.get(name).key for name in names.split(",") if name.strip()]
-    if stray := [key for key in wanted if key not in runnable]:
-        raise CodeGeeXError(f"HumanEval-X has no problems in {stray[0]}; it has {', '.join(runnable)}.")
-    if not wanted:
-        raise CodeGeeXError("--langs names no language.")
-    return [key for key in runnable if key in wanted]
-
-
-def _ks(text: str, n: int) -> list[int]:
-    try:
-        ks = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise CodeGeeXError(f"--k takes whole numbers with commas, not {text!r}.") from None
-    if not ks or ks[0] < 1:
-        raise CodeGeeXError("--k must be at least 1.")
-    return [k for k in ks if k <= n] or [n]
-
-
-def _temperatures(text: str, ks: list[int]) -> dict[int, float]:
-    try:
-        if ":" not in text:
-            return dict.fromkeys(ks, float(text))
-        table = {int(k): float(value) for k, _, value in (part.partition(":") for part in text.split(","))}
-        return {k: table[k] for k in ks}
-    except ValueError:
-        raise CodeGeeXError(f"--temperature takes a number, or pairs such as 1:0.2,10:0.8, not {text!r}.") from None
-    except KeyError as error:
-        raise CodeGeeXError(f"--temperature gives none for pass@{error}.") from None
-
-
-@contextmanager
-def _sandbox(workers: int | None, require: bool, ray: Any = None) -> Iterator[Any]:
-    """A sandbox on this machine, or on a cluster."""
-    from codegeex.evaluation.cluster import ClusterSandbox
-    from codegeex.sandbox import Isolation, Sandbox
-
-    isolation: Isolation = "require" if require else "auto"
-    with (
-        ClusterSandbox(ray, workers=workers, isolation=isolation)
-        if ray
-        else Sandbox(workers=workers, isolation=isolation)
-    ) as sandbox:
-        if sandbox.problem:
-            print(
-                f"warning: programs are NOT isolated from this machine: {sandbox.problem} They run under limits only; "
-                "judge no model here that you do not trust. --require-isolation refuses instead.",
-                file=sys.stderr,
-            )
-        yield sandbox
-
-
 @contextmanager
 def _counter(label: str, total: int) -> Iterator[Callable[[], None]]:
     done = 0
@@ -312,32 +255,6 @@ def _counter(label: str, total: int) -> Iterator[Callable[[], None]]:
             tell(done, total)
 
         yield count
-
-
-@contextmanager
-def _run_progress() -> Iterator[Callable[[Progress], None]]:
-    """Tells how far a run is, with running scores: a line that changes on a terminal, lines now and then elsewhere."""
-    begun, last = time.monotonic(), 0.0
-    start: int | None = None
-    terminal = sys.stderr.isatty()
-
-    def tell(progress: Progress) -> None:
-        nonlocal last, start
-        start = progress.judged if start is None else start
-        if time.monotonic() - last < (0.2 if terminal else LINE_SECONDS):
-            return
-        last = time.monotonic()
-        left = "?"
-        if progress.judged > start:
-            seconds = (last - begun) / (progress.judged - start) * (progress.total - progress.judged)
-            left = f"{int(seconds // 60)}:{int(seconds % 60):02}"
-        scores = "  ".join(f"{key} {passed / total:.1%}" for key, (passed, total) in progress.solved.items())
-        line = f"made {progress.generated}, judged {progress.judged} of {progress.total}, {left} left  {scores}"
-        print(f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
-
-    yield tell
-    if terminal:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _say(quiet: bool, line: str) -> None:
@@ -353,7 +270,7 @@ def _averages(report: dict[str, Any]) -> dict[str, Any]:
     return {"average": report["average"]} if "average" in report else {}
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: dict[str, Any], *, repairs: bool = True) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -371,5 +288,8 @@ def _show(report: dict[str, Any]) -> None:
             cells.append(f"{one[name]:.2%} ({low:.1%} to {high:.1%})" if name in one else "-")
         table.add_row(key, str(one.get("problems", "-")), str(one["samples"]), *cells)
     Console().print(table)
-    repairs = "on (honest)" if report["settings"]["repairs"] else "off (comparable with published scores)"
-    print(f"Repairs {repairs}. In brackets: 95 % intervals, by bootstrap over problems.")
+    if repairs:
+        print(
+            f"Repairs {'on (honest)' if report['settings']['repairs'] else 'off (comparable with published scores)'}."
+        )
+    print("In brackets: 95 % intervals, by bootstrap over problems.")

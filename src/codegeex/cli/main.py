@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from codegeex import __version__
-from codegeex.cli import assist, bench, corpus, doctor, evaluate, models, serve, train
+from codegeex.cli import assist, bench, corpus, doctor, evaluate, exercises, models, serve, train
 from codegeex.errors import CodeGeeXError
 
 # typer raises the errors of the click that it uses, which may be a copy of its own.
@@ -36,6 +36,7 @@ app.add_typer(corpus.corpus_app, name="corpus")
 app.command()(train.train)
 app.command()(train.plan)
 app.add_typer(evaluate.eval_app, name="eval")
+app.add_typer(exercises.exercises_app, name="exercises")
 app.add_typer(bench.bench_app, name="bench")
 app.command()(serve.serve)
 app.command()(doctor.doctor)

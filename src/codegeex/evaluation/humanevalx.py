@@ -61,8 +61,13 @@ def generation_prompt(problem: Problem) -> str:
 
 def translation_prompt(source: Problem, target: Problem) -> str:
     """What a model continues to translate: the source's solution, then the target's declaration."""
-    first, second = languages.get(source.language).name, languages.get(target.language).name
     code = f"{source.declaration}{'' if source.language != 'rust' else source.prompt}{source.solution.rstrip()}"
+    return translation_frame(source.language, code, target)
+
+
+def translation_frame(language: str, code: str, target: Problem) -> str:
+    """Code of a language, and the declaration that its translation begins with (paper, section 4.2)."""
+    first, second = languages.get(language).name, languages.get(target.language).name
     return f"code translation\n{first}:\n{code}\n{second}:\n{target.declaration}"
 
 

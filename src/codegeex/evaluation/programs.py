@@ -90,8 +90,8 @@ def assemble(problem: Problem, code: str, repairs: Repairs) -> Program:
     language: RunnerName = problem.language  # type: ignore[assignment]
     tests = repaired_tests(problem) if repairs.data else problem.tests
     if language == "python":
-        source = f"{_PYTHON_IMPORTS}\n{problem.prompt}{_first_block(code)}\n"
-        return Program(language, source, _checked_values(tests) if repairs.honest else tests)
+        source = f"{_PYTHON_IMPORTS}\n{problem.prompt}{first_block(code)}\n"
+        return Program(language, source, checked_values(tests) if repairs.honest else tests)
     if language == "cpp":
         missing = (name for name in _CPP_HEADERS if f"#include<{name}>" not in problem.prompt)
         includes = "".join(f"#include<{name}>\n" for name in missing)
@@ -105,7 +105,7 @@ def assemble(problem: Problem, code: str, repairs: Repairs) -> Program:
     return Program(language, f"{problem.prompt}{code}\n", tests, silent=language == "javascript" and not repairs.honest)
 
 
-def _first_block(code: str) -> str:
+def first_block(code: str) -> str:
     """A Python completion up to its first line that is not indented."""
     lines = code.splitlines(keepends=True)
     for number, line in enumerate(lines):
@@ -140,7 +140,7 @@ def _plain(value, depth=0):
 """Lets only plain values answer: a class of the program's own may call itself equal to anything."""
 
 
-def _checked_values(tests: str) -> str:
+def checked_values(tests: str) -> str:
     """Python tests whose candidate answers with plain values."""
     call = r"^check\((\w+)\)[ \t]*$"
     return _PLAIN_VALUES + re.sub(call, r"check(lambda *a, **k: _plain(\1(*a, **k)))", tests, flags=re.MULTILINE)

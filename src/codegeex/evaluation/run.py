@@ -31,6 +31,42 @@ REFERENCE_FACTOR = 20.0
 """How many times as long as the reference a program may take: enough for a worse algorithm, not for a worse class."""
 
 
+HUMANEVAL_X = "humaneval-x"
+
+
+class Benchmark(Protocol):
+    """What prompts and programs a benchmark makes of its problems."""
+
+    def prompt(self, problem: Problem, source: Problem | None) -> str:
+        """What a model continues; to translate, where there is a source."""
+
+    def program(self, problem: Problem, completion: str) -> Program:
+        """The program that decides about a completion."""
+
+    def reference(self, problem: Problem) -> Program:
+        """The same with the reference's solution."""
+
+
+class HumanEvalX:
+    """HumanEval-X as a `Benchmark`.
+
+    Args:
+        repairs: whether its faults are mended.
+    """
+
+    def __init__(self, repairs: bool):
+        self._repairs = Repairs.of(repairs)
+
+    def prompt(self, problem: Problem, source: Problem | None) -> str:
+        return translation_prompt(source, problem) if source else generation_prompt(problem)
+
+    def program(self, problem: Problem, completion: str) -> Program:
+        return assemble(problem, clean(completion, problem.language), self._repairs)
+
+    def reference(self, problem: Problem) -> Program:
+        return assemble(problem, problem.solution, self._repairs)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run is asked for; a folder belongs to one set of them.
@@ -43,6 +79,7 @@ class Settings:
         temperatures: for each k the temperature that pass@k is measured at.
         repairs: whether the benchmark's faults are mended.
         problems: how many of each language, from the first on; None for all.
+        benchmark: its name, with a version where it has one.
     """
 
     model: str
@@ -55,6 +92,7 @@ class Settings:
     seed: int
     repairs: bool
     problems: int | None = None
+    benchmark: str = HUMANEVAL_X
 
     def to_dict(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
@@ -102,13 +140,21 @@ class Run:
         folder: new, empty, or of a run with the same settings, which then goes on.
         settings: what to do.
         problems: of each language of the settings, and of the source of a translation.
+        benchmark: whose problems they are; HumanEval-X where it is None.
 
     Raises:
         CodeGeeXError: the folder belongs to another run.
     """
 
-    def __init__(self, folder: Path, settings: Settings, problems: Mapping[str, Sequence[Problem]]):
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        problems: Mapping[str, Sequence[Problem]],
+        benchmark: Benchmark | None = None,
+    ):
         self.folder, self.settings = folder, settings
+        self._benchmark = benchmark or HumanEvalX(settings.repairs)
         self._problems = {problem.task_id: problem for key in settings.languages for problem in problems[key]}
         sources = problems[settings.source] if settings.source else ()
         self._sources = {problem.number: problem for problem in sources}
@@ -123,6 +169,7 @@ class Run:
             except ValueError:
                 raise CodeGeeXError(f"{known} is damaged; choose another --output.") from None
             before.pop("sandbox", None)
+            before.setdefault("benchmark", HUMANEVAL_X)  # older runs knew no other
             if different := sorted(name for name in wanted if before.get(name) != wanted[name]):
                 raise CodeGeeXError(
                     f"{folder} holds a run with other settings ({', '.join(different)}); choose another --output."
@@ -223,10 +270,7 @@ class Run:
         """Every sample of the run, problem by problem, so that those of one share their prompt."""
         settings = self.settings
         for problem in self._problems.values():
-            if settings.source:
-                prompt = translation_prompt(self._sources[problem.number], problem)
-            else:
-                prompt = generation_prompt(problem)
+            prompt = self._benchmark.prompt(problem, self._sources[problem.number] if settings.source else None)
             for temperature in sorted(set(settings.temperatures.values())):
                 for index in range(settings.samples):
                     seed = seed_of(settings.seed, problem.task_id, temperature, index)
@@ -234,11 +278,10 @@ class Run:
 
     def _judge(self, sample: Sample, verdicts: _Verdicts) -> Result:
         problem = self._problems[sample.task_id]
-        repairs = Repairs.of(self.settings.repairs)
-        program = assemble(problem, clean(sample.completion, problem.language), repairs)
-        return verdicts.of(program, self._limits_of(problem, repairs, verdicts))
+        program = self._benchmark.program(problem, sample.completion)
+        return verdicts.of(program, self._limits_of(problem, verdicts))
 
-    def _limits_of(self, problem: Problem, repairs: Repairs, verdicts: _Verdicts) -> Limits:
+    def _limits_of(self, problem: Problem, verdicts: _Verdicts) -> Limits:
         """Limits after what the reference takes on this machine, measured once."""
         with self._lock:
             known = self._limits.get(problem.task_id)
@@ -248,7 +291,7 @@ class Run:
         if mine:
             try:
                 limits = verdicts.sandbox.limits
-                reference = verdicts.sandbox.run(assemble(problem, problem.solution, repairs), limits)
+                reference = verdicts.sandbox.run(self._benchmark.reference(problem), limits)
                 seconds = max(LEAST_SECONDS, REFERENCE_FACTOR * reference.seconds) if reference.passed else 0.0
                 known.set_result(replace(limits, seconds=seconds or limits.seconds))
             except BaseException as error:

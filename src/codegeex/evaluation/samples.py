@@ -121,13 +121,13 @@ def read_foreign(path: Path, language: str | None) -> Iterator[Sample]:
         key = _LANGUAGES.get(prefix) or language
         if key is None:
             raise CodeGeeXError(f"{path}: which language is task {task!r} in? Say so with --langs.")
-        name = f"{_PREFIXES[key]}/{number}"
+        name = f"{PREFIXES[key]}/{number}"
         index = counts.get(name, 0)
         counts[name] = index + 1
         yield Sample(name, key, index, temperature, "", completion)
 
 
-_PREFIXES = {
+PREFIXES = {
     "python": "Python",
     "cpp": "CPP",
     "java": "Java",
@@ -135,7 +135,7 @@ _PREFIXES = {
     "go": "Go",
     "rust": "Rust",
 }
-_LANGUAGES = {prefix: key for key, prefix in _PREFIXES.items()}
+_LANGUAGES = {prefix: key for key, prefix in PREFIXES.items()}
 
 
 def _parsed(path: Path, text: str, language: str | None) -> Iterator[tuple[str, str, float]]:
@@ -143,7 +143,7 @@ def _parsed(path: Path, text: str, language: str | None) -> Iterator[tuple[str, 
     if text.lstrip().startswith("["):
         if language is None:
             raise CodeGeeXError(f"{path} does not say which language it is in: name one with --langs.")
-        name = _PREFIXES[languages.get(language).key]
+        name = PREFIXES[languages.get(language).key]
         try:
             for number, completions in enumerate(json.loads(text)):
                 for completion in completions:

@@ -34,6 +34,7 @@ class Program:
             JavaScript: statements that call `console.assert`. Go: `TestX` functions. Rust: a test module.
         silent: whether any output fails the program, as the original's runner has it for JavaScript.
         vet: Go: whether what `go test` vets is part of the verdict, as it is of the original's.
+        modern: C++: whether the program is C++17, and not the C++11 of the original's runner.
     """
 
     language: RunnerName
@@ -41,6 +42,7 @@ class Program:
     tests: str
     silent: bool = False
     vet: bool = False
+    modern: bool = False
 
     def __post_init__(self) -> None:
         if self.language not in get_args(RunnerName):

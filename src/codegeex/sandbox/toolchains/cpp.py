@@ -16,6 +16,7 @@ HEADERS = ("stdlib.h", "algorithm", "math.h", "stdio.h", "vector", "string", "cl
 """What the programs of HumanEval-X include."""
 
 _FLAGS = ("-std=c++11", "-w")
+_MODERN_FLAGS = ("-std=c++17", "-w")
 _NOT_MACROS = {"and", "and_eq", "bitand", "bitor", "compl", "defined", "not", "not_eq", "or", "or_eq", "xor", "xor_eq"}
 _OWN_MACROS = {"NULL", "INT_MAX", "INT_MIN", "LONG_MAX", "LONG_MIN", "EOF", "M_PI", "NAN", "INFINITY", "CHAR_BIT"}
 """Of the standard library, and wanted by tests."""
@@ -36,7 +37,9 @@ class Cpp(Toolchain):
     def prepare(self, folder: Path) -> None:
         header = folder / "common.h"
         header.write_text("".join(f"#include<{name}>\n" for name in HEADERS))
-        call(["g++", *_FLAGS, "-x", "c++-header", str(header), "-o", f"{header}.gch"])
+        (folder / "common.h.gch").mkdir()  # the compiler takes from it what fits its flags
+        for number, flags in enumerate((_FLAGS, _MODERN_FLAGS)):
+            call(["g++", *flags, "-x", "c++-header", str(header), "-o", f"{header}.gch/{number}"])
 
     def roots(self) -> list[Path]:
         return [self.prepared()]
@@ -48,7 +51,8 @@ class Cpp(Toolchain):
         libraries = ["-lcrypto", "-lssl"] if any(name.startswith("openssl/") for name in includes) else []
         linker = ["-fuse-ld=gold"] if tool("ld.gold") else []
         text = f"{program.source}\n{_checked(program.tests, secret)}"
-        command = [tool("g++") or "g++", *_FLAGS, *header, "program.cpp", "-o", "program", *linker, *libraries]
+        flags = _MODERN_FLAGS if program.modern else _FLAGS
+        command = [tool("g++") or "g++", *flags, *header, "program.cpp", "-o", "program", *linker, *libraries]
         steps = [self._compile_step(limits, command, work), self._run_step(limits, ["./program"], work)]
         return Job({"program.cpp": text}, steps)
 

@@ -1,0 +1,142 @@
+"""`codegeex exercises`: verified exercises in six languages, for training and for the built-in benchmark."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codegeex.cli.corpus import _needs_packages
+from codegeex.cli.evaluate import IsolationOption, WorkersOption
+from codegeex.cli.evaluating import open_sandbox
+from codegeex.cli.options import Json
+from codegeex.cli.progress import count_progress
+from codegeex.errors import CodeGeeXError, WorkFailed
+
+if TYPE_CHECKING:
+    from codegeex.exercises.make import Guard
+
+exercises_app = typer.Typer(help="Make exercises with solutions and tests in six languages.", no_args_is_help=True)
+
+BenchmarkOption = Annotated[
+    Path | None, typer.Option(help="HumanEval-X data, or problems in JSONL, that no exercise may be like.")
+]
+
+_SHOWN = 5
+"""Failures that are shown in full."""
+
+
+@exercises_app.command(name="build")
+def exercises_build(
+    output: Annotated[Path, typer.Option(help="File to write, .jsonl or .jsonl.gz.")],
+    count: Annotated[int, typer.Option(help="How many exercises; each has a row in every language.", min=1)] = 1000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other exercises.")] = 1,
+    families: Annotated[str, typer.Option(help="Families, with commas; or all that are not held out.")] = "all",
+    levels: Annotated[str, typer.Option(help="Levels, with commas.")] = "1,2,3",
+    benchmark: BenchmarkOption = None,
+    comments: Annotated[bool, typer.Option(help="Write comments on the steps into the solutions.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Draw exercises and write them as JSON lines. Families that are held out are for the benchmark and never drawn."""
+    from codegeex.exercises import builtin
+    from codegeex.exercises.families import FAMILIES
+    from codegeex.exercises.make import make, rows, write
+
+    wanted_levels = {part.strip() for part in levels.split(",")}
+    if not wanted_levels <= {"1", "2", "3"}:
+        raise CodeGeeXError(f"--levels takes 1, 2 and 3 with commas, not {levels!r}.")
+    names = [name for name, one in FAMILIES.items() if not one.held_out] if families == "all" else families.split(",")
+    if held := [name for name in names if name in FAMILIES and FAMILIES[name].held_out]:
+        raise CodeGeeXError(f"family {held[0]!r} is held out for the built-in benchmark; leave it out.")
+    names = [name for name in names if name not in FAMILIES or str(FAMILIES[name].level) in wanted_levels]
+    with count_progress("exercises") as tell:
+        made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.tasks(), tell=tell)
+    write(output, (row for one in made.exercises for row in rows(one, comments=comments)))
+    report = {"output": str(output), **made.report()}
+    if as_json:
+        print(json.dumps(report))
+        return
+    _show(report)
+    if len(made.exercises) < count:
+        print(f"warning: these families have no more than {len(made.exercises)} exercises.", file=sys.stderr)
+
+
+@exercises_app.command(name="check")
+def exercises_check(
+    file: Annotated[Path, typer.Argument(help="File that build wrote.")],
+    sample: Annotated[int | None, typer.Option(help="Only so many rows, drawn at random.", min=1)] = None,
+    workers: WorkersOption = None,
+    require_isolation: IsolationOption = False,
+    as_json: Json = False,
+) -> None:
+    """Compile and run the solutions of a file on their tests."""
+    from codegeex.exercises.check import check
+    from codegeex.exercises.make import read
+
+    rows = read(file)
+    if sample is not None and sample < len(rows):
+        rows = random.Random(0).sample(rows, sample)
+    with open_sandbox(workers, require_isolation) as sandbox, count_progress("programs") as tell:
+        checked = check(rows, sandbox, tell)
+    report = checked.report()
+    if as_json:
+        print(json.dumps(report))
+    else:
+        for name, one in report["languages"].items():
+            print(f"{name:<11} {one['passed']} of {one['total']} solutions pass")
+        for failure in report["failures"][:_SHOWN]:
+            print(f"    {failure['family']} {failure['id']} {failure['language']}: {failure['verdict']}")
+            print(f"        {failure['detail'][:200]}")
+    if report["failures"]:
+        raise WorkFailed(f"{len(report['failures'])} solutions fail their own tests.")
+
+
+@exercises_app.command(name="benchmark")
+def exercises_benchmark(
+    output: Annotated[Path, typer.Option(help="File to write, .jsonl.gz.")],
+    benchmark: BenchmarkOption = None,
+    as_json: Json = False,
+) -> None:
+    """Write the built-in benchmark anew; the same version of the package writes the same file."""
+    from codegeex.exercises import builtin
+    from codegeex.exercises.make import write
+
+    made, rows = builtin.build(_guard(benchmark))
+    write(output, rows)
+    report: dict[str, Any] = {"output": str(output), "version": builtin.VERSION, "bytes": output.stat().st_size}
+    report |= made.report()
+    if as_json:
+        print(json.dumps(report))
+    else:
+        print(f"{output}: version {builtin.VERSION}, {report['bytes'] / 1e3:,.0f} kB")
+        _show(report)
+
+
+def _guard(benchmark: Path | None) -> Guard | None:
+    """What keeps the problems of a benchmark out."""
+    from codegeex.exercises.make import Guard
+
+    if benchmark is None:
+        return None
+    decontaminate = _needs_packages("codegeex.corpus.decontaminate")
+    texts = list(decontaminate.read_benchmark(benchmark))
+    return Guard(decontaminate.Benchmark(texts), texts)
+
+
+def _show(report: dict[str, Any]) -> None:
+    print(f"{report['exercises']:,} exercises of {report['families']} families in six languages: {report['output']}")
+    print(
+        f"{report['duplicates']:,} draws were repetitions; "
+        f"{report['near_duplicates']:,} exercises differ from others in names and numbers only."
+    )
+    for reason, number in sorted(report["refused"].items(), key=lambda item: -item[1])[:_SHOWN]:
+        print(f"refused {number}: {reason}")
+    for one in report["nearest"][:_SHOWN]:
+        print(
+            f"nearest to the benchmark: {one['name']} ({one['family']}), "
+            f"{one['share']:.0%} of its wording in problem {one['problem']}"
+        )

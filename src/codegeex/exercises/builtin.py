@@ -1,0 +1,66 @@
+"""The built-in benchmark: a fixed set of exercises, half of them of families that no training data has.
+
+The file inside the package is what counts; this module says how it was made, and who must not draw the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from codegeex.exercises.families import FAMILIES
+from codegeex.exercises.make import Guard, Made, make, read, rows
+
+VERSION = 1
+"""Of the problems: scores of different versions do not compare."""
+
+HALF = 108
+"""Problems of seen and of held-out families each."""
+
+_SEED = 20_261_128
+"""Of the draws; training files have other seeds, and leave out what is drawn here all the same."""
+
+FILE = Path(__file__).parents[1] / "assets/builtin/problems.jsonl.gz"
+
+
+def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
+    """Draw the benchmark: what was drawn, and its rows.
+
+    Every row says its number, whether its family is held out, the version, and its task (`Exercise.task`).
+    """
+    seen = make(
+        HALF, _SEED, [name for name, one in FAMILIES.items() if not one.held_out], guard=guard, one_wording=True
+    )
+    held = make(HALF, _SEED, [name for name, one in FAMILIES.items() if one.held_out], guard=guard, one_wording=True)
+    both = Made(
+        exercises=[one for pair in zip(seen.exercises, held.exercises, strict=True) for one in pair],
+        duplicates=seen.duplicates + held.duplicates,
+        shapes=seen.shapes + held.shapes,
+        refused=seen.refused + held.refused,
+        nearest=sorted(seen.nearest + held.nearest, reverse=True)[: len(seen.nearest)],
+    )
+
+    def numbered() -> Iterator[dict[str, Any]]:
+        for number, one in enumerate(both.exercises):
+            extra = {"number": number, "held_out": one.held_out, "version": VERSION, "task": one.task}
+            for row in rows(one):
+                yield row | extra | {"intents": list(one.intents[2:3])}
+
+    return both, numbered()
+
+
+@cache
+def problems() -> list[dict[str, Any]]:
+    """The rows of the file inside the package.
+
+    Raises:
+        CodeGeeXError: it is missing or damaged.
+    """
+    return read(FILE)
+
+
+def tasks() -> frozenset[str]:
+    """The tasks of the benchmark, which training data must not have. None where the file is not there yet."""
+    return frozenset(row["task"] for row in problems()) if FILE.exists() else frozenset()

@@ -1,0 +1,25 @@
+"""The grammar of problems: families in themed files, each with parameters of its own."""
+
+from __future__ import annotations
+
+from codegeex.exercises.families import (
+    arithmetic,
+    counting,
+    dates,
+    grids,
+    lists,
+    ranking,
+    recursion,
+    selecting,
+    sequences,
+    simulation,
+    structures,
+    texts,
+    words,
+)
+from codegeex.exercises.families.registry import FAMILIES, Family, exercise
+
+__all__ = [
+    "FAMILIES", "Family", "arithmetic", "counting", "dates", "exercise", "grids", "lists", "ranking", "recursion",
+    "selecting", "sequences", "simulation", "structures", "texts", "words",
+]  # fmt: skip

@@ -1,0 +1,236 @@
+"""Draws exercises by the thousand: no two alike, none like a benchmark's, and every language of each in a row."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from codegeex.errors import CodeGeeXError
+from codegeex.exercises.emit import EMITTERS
+from codegeex.exercises.exercise import Exercise
+from codegeex.exercises.families import FAMILIES, exercise
+from codegeex.exercises.programs import hidden_tests
+from codegeex.files import atomic_file
+
+PATIENCE = 60
+"""Draws in a row that may give nothing new before a family counts as used up."""
+
+NEAREST = 20
+"""Pairs of exercise and benchmark problem that a report names."""
+
+_GRAM = 3
+"""Words in a row whose share says how near a wording is to a problem's."""
+
+
+class Overlaps(Protocol):
+    """What knows the texts of a benchmark: `codegeex.corpus.decontaminate.Benchmark`."""
+
+    def overlap(self, text: str) -> str | None: ...
+
+
+class Guard:
+    """Keeps a benchmark's problems out.
+
+    Args:
+        overlaps: finds a passage of the benchmark in a text.
+        texts: the benchmark's own, each with its problem's name.
+    """
+
+    def __init__(self, overlaps: Overlaps, texts: Iterable[tuple[str, str]]):
+        self._overlaps = overlaps
+        self._owners: dict[tuple[str, ...], set[str]] = {}
+        self._names: dict[str, str] = {}
+        for problem, text in texts:
+            for name in re.findall(r"^def (\w+)\(", text, re.MULTILINE):
+                self._names[_plain(name)] = problem
+            for gram in _grams(text):
+                self._owners.setdefault(gram, set()).add(problem)
+
+    def reason(self, one: Exercise, texts: Sequence[str]) -> str | None:
+        """Why an exercise must not be taken; None if it may."""
+        if problem := self._names.get(_plain(one.function.name)):
+            return f"name of problem {problem}"
+        for text in texts:
+            if problem := self._overlaps.overlap(text):
+                return f"ten words of problem {problem}"
+        return None
+
+    def nearest(self, one: Exercise) -> tuple[float, str]:
+        """The share of the wording that the nearest problem has too, from 0 to 1, and the problem."""
+        grams = set(_grams(" ".join(one.doc)))
+        shared = Counter(problem for gram in grams for problem in self._owners.get(gram, ()))
+        if not shared:
+            return 0.0, ""
+        problem, count = max(shared.items(), key=lambda item: (item[1], item[0]))
+        return count / len(grams), problem
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _grams(text: str) -> Iterator[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    return (tuple(words[place : place + _GRAM]) for place in range(len(words) - _GRAM + 1))
+
+
+@dataclass(slots=True)
+class Made:
+    """What was drawn.
+
+    Attributes:
+        exercises: all different.
+        duplicates: draws that gave what was there already.
+        shapes: how many of each shape, see `Exercise.shape`.
+        refused: how many were too near to the benchmark, for each reason.
+        nearest: (share of the wording, family, function, problem) of those that were taken, the nearest first.
+    """
+
+    exercises: list[Exercise] = field(default_factory=list)
+    duplicates: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    nearest: list[tuple[float, str, str, str]] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """The figures, for people and JSON."""
+        return {
+            "exercises": len(self.exercises),
+            "families": len({one.family for one in self.exercises}),
+            "duplicates": self.duplicates,
+            "near_duplicates": len(self.exercises) - len(self.shapes),
+            "refused": dict(self.refused),
+            "nearest": [
+                {"share": round(share, 3), "family": family, "name": name, "problem": problem}
+                for share, family, name, problem in self.nearest
+            ],
+        }
+
+
+def make(
+    count: int,
+    seed: int,
+    families: Sequence[str],
+    *,
+    guard: Guard | None = None,
+    taken: Iterable[str] = (),
+    one_wording: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Made:
+    """Draw exercises, the families in turn.
+
+    Args:
+        count: how many; fewer come only where all families are used up.
+        seed: another seed gives other exercises.
+        families: names in the table.
+        guard: refuses what is too near to a benchmark.
+        taken: tasks (`Exercise.task`) that must not be drawn.
+        one_wording: whether every task is drawn once, in whatever way it is solved.
+        tell: hears how many there are.
+
+    Raises:
+        CodeGeeXError: no such family.
+    """
+    made = Made()
+    seen, forbidden = set[str](), set(taken)
+    if unknown := [name for name in families if name not in FAMILIES]:
+        raise CodeGeeXError(f"no family {unknown[0]!r}; there are {', '.join(FAMILIES)}.")
+    barren = dict.fromkeys(families, 0)
+    numbers = {name: random.Random(f"{seed}/{name}") for name in families}
+    while barren and len(made.exercises) < count:
+        for name in list(barren):
+            one = exercise(name, numbers[name].getrandbits(48))
+            if one.id in seen or one.task in forbidden:
+                made.duplicates += 1
+                barren[name] += 1
+                if barren[name] >= PATIENCE:
+                    del barren[name]
+                continue
+            barren[name] = 0
+            seen.add(one.id)
+            if one_wording:
+                forbidden.add(one.task)
+            if guard and (reason := guard.reason(one, _texts(one))):
+                made.refused[reason] += 1
+                continue
+            if guard:
+                share, problem = guard.nearest(one)
+                made.nearest.append((share, one.family, one.function.name, problem))
+            made.exercises.append(one)
+            made.shapes[one.shape] += 1
+            tell(len(made.exercises), count)
+            if len(made.exercises) == count:
+                break
+    made.nearest = sorted(made.nearest, reverse=True)[:NEAREST]
+    return made
+
+
+def _texts(one: Exercise) -> list[str]:
+    """Everything that a benchmark must not have in it: the wordings, and the solution in every language."""
+    units = (emitter(one.function, one.helpers).unit(one.doc, one.examples) for emitter in EMITTERS.values())
+    return [*one.intents, *(text for unit in units for text in (unit.prompt, unit.declaration + unit.body))]
+
+
+def rows(one: Exercise, *, comments: bool = False) -> Iterator[dict[str, Any]]:
+    """An exercise as rows of a file, one a language; they share their id.
+
+    Args:
+        comments: whether solutions carry comments on their steps.
+    """
+    for language, emitter in EMITTERS.items():
+        unit = emitter(one.function, one.helpers, comments=comments).unit(one.doc, one.examples)
+        yield {
+            "id": one.id,
+            "family": one.family,
+            "level": one.level,
+            "language": language,
+            "name": unit.name,
+            "prompt": unit.prompt,
+            "declaration": unit.declaration,
+            "solution": unit.body,
+            "intents": list(one.intents),
+            "tests": hidden_tests(one, language),
+        }
+
+
+def write(path: Path, all_rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as JSON lines, gzipped where the name says so; how many there were.
+
+    Raises:
+        WorkFailed: the file system refused.
+    """
+    count = 0
+    with atomic_file(path) as file:
+        # no time stamp: the same rows make the same file
+        target = gzip.GzipFile("", "wb", 9, file, mtime=0) if path.suffix == ".gz" else file
+        for row in all_rows:
+            target.write(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+            count += 1
+        if target is not file:
+            target.close()
+    return count
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file that `write` wrote.
+
+    Raises:
+        CodeGeeXError: no such file, or another kind of file.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            found = [json.loads(line) for line in file if line.strip()]
+        for row in found:
+            _ = row["language"], row["prompt"], row["solution"], row["tests"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise CodeGeeXError(f"{path} is no file of exercises: {error!r}.") from None
+    if not found:
+        raise CodeGeeXError(f"{path} is empty.")
+    return found

@@ -1,0 +1,117 @@
+"""`codegeex exercises` and `codegeex eval builtin` as a person meets them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codegeex.cli.main import main
+from codegeex.evaluation.builtin import load
+from codegeex.exercises.make import read
+
+PROBLEM = {
+    "task_id": "Python/7",
+    "prompt": "def filter_even(values):\n    '''tell whether a list of values has any odd ones in it somewhere'''\n",
+    "canonical_solution": "    return values\n",
+}
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+def test_build_and_check(run, tmp_path):
+    file = tmp_path / "exercises.jsonl"
+    code, out, _ = run("exercises", "build", "--output", file, "--count", 8, "--seed", 3, "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["exercises"] == 8
+    rows = read(file)
+    assert len(rows) == 48
+    assert len({row["id"] for row in rows}) == 8
+    code, out, _ = run("exercises", "check", file, "--sample", 6, "--workers", 1, "--json")
+    assert code == 0
+    assert sum(one["passed"] for one in json.loads(out)["languages"].values()) == 6
+
+
+def test_check_finds_what_is_wrong(run, tmp_path):
+    file = tmp_path / "exercises.jsonl"
+    run("exercises", "build", "--output", file, "--count", 1, "--families", "filter_numbers", "--json")
+    row = next(row for row in read(file) if row["language"] == "python")
+    file.write_text(json.dumps(row | {"solution": "    return None\n"}) + "\n")
+    code, out, err = run("exercises", "check", file, "--workers", 1)
+    assert code == 1
+    assert "filter_numbers" in out
+    assert "1 solutions fail" in err
+
+
+def test_a_benchmark_is_kept_out(run, tmp_path):
+    pytest.importorskip("daft")
+    benchmark = tmp_path / "problems.jsonl"
+    benchmark.write_text(json.dumps(PROBLEM) + "\n")
+    file = tmp_path / "exercises.jsonl"
+    arguments = ("exercises", "build", "--output", file, "--count", 200, "--families", "filter_numbers", "--json")
+    code, out, _ = run(*arguments, "--benchmark", benchmark)
+    report = json.loads(out)
+    assert code == 0
+    assert report["refused"]["name of problem 7"] > 0
+    assert "filter_even" not in {row["name"] for row in read(file)}
+    assert report["nearest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--families", "nonsense"), "no family"),
+        (("--families", "peaks"), "held out"),
+        (("--levels", "9"), "--levels"),
+    ],
+)
+def test_bad_input(run, tmp_path, arguments, words):
+    code, _, err = run("exercises", "build", "--output", tmp_path / "x.jsonl", *arguments)
+    assert code == 2
+    assert words in err
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_no_file_of_exercises(run, tmp_path):
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    code, _, err = run("exercises", "check", tmp_path / "x.jsonl")
+    assert code == 2
+    assert "no file of exercises" in err
+
+
+def test_builtin_judges_samples_made_elsewhere(run, tmp_path):
+    samples = tmp_path / "samples.jsonl"
+    problems = load("python")[:6]
+    lines = [
+        {"task_id": one.task_id, "completion": "    return None\n" if one.held_out else one.solution}
+        for one in problems
+    ]
+    samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, out, _ = run(
+        "eval",
+        "builtin",
+        "--samples",
+        samples,
+        "--langs",
+        "python",
+        "--output",
+        tmp_path / "run",
+        "--workers",
+        1,
+        "--json",
+    )
+    report = json.loads(out)
+    assert code == 0
+    assert report["languages"]["python"]["pass@1"] == pytest.approx(0.5)
+    assert report["seen_pass@1"] == 1.0
+    assert report["unseen_pass@1"] == 0.0

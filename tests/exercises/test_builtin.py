@@ -1,0 +1,81 @@
+"""The built-in benchmark: fixed, whole, apart from training data, and scored."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from codegeex.evaluation.builtin import Builtin, load, split_scores
+from codegeex.exercises import builtin
+from codegeex.exercises.check import check
+from codegeex.exercises.families import FAMILIES
+from codegeex.exercises.make import make, rows
+from codegeex.sandbox import Result
+
+LANGUAGES = ("python", "cpp", "java", "javascript", "go", "rust")
+
+
+def test_the_set_is_whole_and_small():
+    problems = builtin.problems()
+    assert builtin.FILE.stat().st_size < 400_000
+    numbers = {row["number"] for row in problems}
+    assert len(numbers) >= 200
+    assert {(row["number"], row["language"]) for row in problems} == {(n, key) for n in numbers for key in LANGUAGES}
+    assert {row["version"] for row in problems} == {builtin.VERSION}
+    held = {row["number"] for row in problems if row["held_out"]}
+    assert len(held) * 2 == len(numbers)
+    assert all(row["held_out"] == FAMILIES[row["family"]].held_out for row in problems)
+
+
+def test_training_data_leaves_it_out():
+    names = [name for name, one in FAMILIES.items() if not one.held_out]
+    made = make(600, builtin._SEED, names, taken=builtin.tasks())
+    assert not {one.task for one in made.exercises} & builtin.tasks()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_references_pass_and_others_do_not(sandbox, language):
+    problems = load(language)
+    rules = Builtin()
+    for problem in random.Random(2).sample(problems, 3):
+        assert sandbox.run(rules.reference(problem)).passed, problem.task_id
+        assert sandbox.run(rules.program(problem, problem.solution + "\n")).passed, problem.task_id
+        wrong: Result = sandbox.run(rules.program(problem, "\n"))
+        assert not wrong.passed
+
+
+def test_prompts():
+    rules = Builtin()
+    python, rust = load("python")[0], load("rust")[0]
+    assert rules.prompt(python, None).startswith("# language: Python\n")
+    assert rules.prompt(rust, None) == f"// language: Rust\n{rust.prompt}"
+    translated = rules.prompt(rust, python)
+    assert translated.startswith(f"code translation\nPython:\n{python.declaration}")
+    assert translated.endswith(f"Rust:\n{rust.declaration}")
+
+
+def test_scores_apart():
+    problems = {"python": load("python")[:4]}
+    report = {
+        "problems": {
+            one.task_id: {"samples": 2, "passed": 0 if one.held_out else 1, "temperature": 0.2}
+            for one in problems["python"]
+        }
+    }
+    assert split_scores(report, problems) == {"seen_pass@1": 0.5, "unseen_pass@1": 0.0}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_references_pass(sandbox):
+    checked = check(builtin.problems(), sandbox)
+    assert not checked.failures, checked.report()["failures"][:3]
+
+
+def test_the_file_is_what_the_command_writes_without_a_benchmark_to_keep_out():
+    made, numbered = builtin.build()
+    assert len(made.exercises) == 2 * builtin.HALF
+    first = next(iter(numbered))
+    assert set(first) == set(builtin.problems()[0])
+    assert [row["language"] for row in rows(made.exercises[0])] == list(LANGUAGES)

@@ -1,0 +1,108 @@
+"""The grammar: that it holds what it promises, and that six languages agree with the interpreter."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from codegeex.errors import CodeGeeXError
+from codegeex.exercises.check import check
+from codegeex.exercises.emit import EMITTERS
+from codegeex.exercises.exercise import EXAMPLES
+from codegeex.exercises.families import FAMILIES, exercise
+from codegeex.exercises.make import make, rows
+from codegeex.exercises.programs import hidden_tests, program
+
+
+def test_there_are_many_families_and_a_third_is_held_out():
+    assert len(FAMILIES) >= 60
+    assert 3 * sum(one.held_out for one in FAMILIES.values()) >= len(FAMILIES)
+    assert {one.level for one in FAMILIES.values()} == {1, 2, 3}
+
+
+def test_a_seed_always_gives_the_same():
+    for name in FAMILIES:
+        assert exercise(name, 3) == exercise(name, 3)
+    with pytest.raises(CodeGeeXError, match="no family"):
+        exercise("nonsense", 1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_exercises_are_whole(name):
+    for seed in range(8):
+        one = exercise(name, seed)
+        assert len(one.tests) > EXAMPLES
+        assert len(one.intents) >= 4
+        assert all("{" not in intent and "  " not in intent for intent in one.intents if "'{'" not in intent)
+        assert one.telling
+        assert one.tests[0][1] != one.tests[1][1]
+
+
+@pytest.mark.timeout(240)
+def test_all_families_in_all_languages(sandbox):
+    """Each family in two languages, drawn so that each language has a third of the families."""
+    rng = random.Random(5)
+    languages = list(EMITTERS)
+    some = []
+    for number, name in enumerate(FAMILIES):
+        mine = list(rows(exercise(name, 1000 + rng.randrange(1000))))
+        some += [row for row in mine if languages.index(row["language"]) % 3 == number % 3]
+    checked = check(some, sandbox)
+    assert not checked.failures, checked.report()["failures"][:3]
+    assert set(checked.languages) == set(EMITTERS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_family_in_every_language(sandbox):
+    some = [row for name in FAMILIES for row in rows(exercise(name, 77), comments=True)]
+    checked = check(some, sandbox)
+    assert not checked.failures, checked.report()["failures"][:3]
+
+
+@pytest.mark.parametrize("language", EMITTERS)
+@pytest.mark.parametrize("name", ["filter_numbers", "keep_chars", "average_numbers", "first_index", "count_by_key"])
+def test_wrong_answers_do_not_pass(sandbox, name, language):
+    """A body of another exercise with the same parameters is wrong."""
+    one = exercise(name, 1)
+    unit = EMITTERS[language](one.function).unit(one.doc)
+    others = (exercise(name, seed) for seed in range(2, 400))
+    other = next(
+        item
+        for item in others
+        if item.function.params == one.function.params
+        and item.function.result == one.function.result
+        and item.shape != one.shape
+    )
+    body = EMITTERS[language](other.function).unit(other.doc).body
+    result = sandbox.run(program(language, unit.prompt, body, hidden_tests(one, language)))
+    assert result.verdict in ("wrong", "runtime_error"), result
+
+
+def test_made_exercises_are_different_and_reproducible():
+    names = ["filter_numbers", "merge_sorted"]
+    made = make(60, 4, names)
+    assert [one.id for one in made.exercises] == [one.id for one in make(60, 4, names).exercises]
+    assert [one.id for one in made.exercises] != [one.id for one in make(60, 5, names).exercises]
+    assert len({one.id for one in made.exercises}) == 60
+    assert made.duplicates > 0
+    assert made.report()["near_duplicates"] > 0
+
+
+def test_families_are_used_up():
+    made = make(1000, 1, ["merge_sorted"])
+    assert 1 <= len(made.exercises) < 1000
+
+
+def test_what_is_taken_is_not_drawn():
+    taken = [one.task for one in make(20, 4, ["filter_numbers"]).exercises]
+    again = make(20, 4, ["filter_numbers"], taken=taken)
+    assert not {one.task for one in again.exercises} & set(taken)
+
+
+def test_shapes_do_not_see_names_and_numbers():
+    some = [exercise("filter_numbers", seed) for seed in range(400)]
+    above = [one for one in some if "greater than" in one.doc[0] and "even" not in one.doc[0]]
+    assert len({one.id for one in above}) > 10
+    assert len({one.shape for one in above}) <= 2  # an expression, or a loop
