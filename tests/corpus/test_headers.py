@@ -1,13 +1,16 @@
 """Licence headers are cut off, and nothing else."""
 
 import re
+import sysconfig
+from pathlib import Path
 
+import daft
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_files import GOOD
 
-from codegeex.corpus.headers import strip_licence_header
+from codegeex.corpus.headers import strip_licence_header, without_licence
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,22 @@ def test_code_and_comments_without_the_words_are_all_there(lines):
     if "licence" not in text:
         assert left == text.lstrip("\n")
     assert text.endswith(left.rpartition("\n")[2])
+
+
+LINES = ["// a word", "// licence", "", "/* licence", "*/", "/* b */", "int a;", "é", "// " + "long " * 600, "x" * 3000]
+
+
+@given(st.lists(st.lists(st.sampled_from(LINES), max_size=12).map("\n".join) | st.none(), max_size=4))
+def test_a_column_is_stripped_as_its_texts_are(texts):
+    """Whatever stands before and behind the end of a file's head."""
+    frame = daft.from_pydict({"text": [*texts, ""], "language": ["c"] * (len(texts) + 1)})
+    found = frame.select(without_licence(daft.col("text"), daft.col("language")).alias("body")).to_pydict()["body"]
+    assert found == [None if text is None else strip_licence_header(text, "c") for text in [*texts, ""]]
+
+
+def test_real_files_are_stripped_as_a_column_as_they_are_one_by_one():
+    paths = sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py"))[::5]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    frame = daft.from_pydict({"text": texts, "language": ["python"] * len(texts)})
+    found = frame.select(without_licence(daft.col("text"), daft.col("language")).alias("body")).to_pydict()["body"]
+    assert found == [strip_licence_header(text, "python") for text in texts]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 
 import daft
+import numpy as np
+import pyarrow as pa
 from daft import DataType, Expression, Series, functions
 
 from codegeex import languages
-from codegeex.corpus.measures import array
+from codegeex.corpus.measures import Texts, array
 
 LINES = 20
 """At the top of a file, in which it is said that a program wrote it, or which licence it has."""
+
+HEAD_BYTES = 4096
+"""Of a file, in which its header ends nearly always: only this much of it is seen by Python."""
 
 _LICENCE_WORDS = re.compile(r"copyright|licen[cs]e|\bspdx\b|\(c\) *\d{4}|all rights reserved", re.IGNORECASE)
 
@@ -22,12 +27,29 @@ def top(text: Expression) -> Expression:
 
 
 @daft.func.batch(return_dtype=DataType.string(), use_process=False)
-def without_licence(text: Series, language: Series) -> list[str | None]:
+def without_licence(text: Series, language: Series) -> pa.Array:
     """`strip_licence_header` of each text; null for null."""
-    return [
-        None if one is None else strip_licence_header(one, key)
-        for one, key in zip(array(text).to_pylist(), array(language).to_pylist(), strict=True)
-    ]
+    column = array(text)
+    texts = Texts(column.fill_null(""))
+    whole = memoryview(texts.data)
+    pieces: list[bytes | memoryview] = []
+    ends = [0]
+    for start, size, key in zip(texts.starts.tolist(), texts.sizes.tolist(), array(language).to_pylist(), strict=True):
+        row = languages.get(key)
+        head = bytes(whole[start : start + min(size, HEAD_BYTES)]).decode(errors="ignore")
+        kept, end = _split(head, row)
+        # Whether a comment ends, and what follows it, may stand behind the head.
+        if size > HEAD_BYTES and ("\n" not in head[end:] or head.startswith(row.block_comment[0] or "\n", end)):
+            head = bytes(whole[start : start + size]).decode()
+            kept, end = _split(head, row)
+        first = kept.encode()
+        rest = whole[start + len(head[:end].encode()) : start + size]
+        pieces += (first, rest)
+        ends.append(ends[-1] + len(first) + len(rest))
+    joined = b"".join(pieces)
+    mask = None if column.null_count == 0 else pa.compute.is_valid(column).buffers()[1]
+    buffers = [mask, pa.py_buffer(np.array(ends, np.int64)), pa.py_buffer(joined)]
+    return pa.Array.from_buffers(pa.large_string(), len(column), buffers, column.null_count)
 
 
 def strip_licence_header(text: str, language: str) -> str:
@@ -36,7 +58,12 @@ def strip_licence_header(text: str, language: str) -> str:
     Only the comment blocks before the first line of code are looked at. A shebang or encoding line is dropped with
     them; other comments at the top (a description of the file) stay.
     """
-    row = languages.get(language)
+    kept, end = _split(text, languages.get(language))
+    return kept + text[end:]
+
+
+def _split(text: str, row: languages.Language) -> tuple[str, int]:
+    """What stays of the comments at the top of a text, and where the rest of it begins."""
     kept: list[str] = []
     start = _next_line(text, 0)
     while (end := _comment_end(text, start, row)) > start:
@@ -45,7 +72,7 @@ def strip_licence_header(text: str, language: str) -> str:
         if not (_LICENCE_WORDS.search(block) or block.startswith("#!") or "-*-" in block):
             kept.append(text[start:after])
         start = after
-    return "".join(kept) + text[start:] if kept else text[start:]
+    return "".join(kept), start
 
 
 def _next_line(text: str, place: int) -> int:
