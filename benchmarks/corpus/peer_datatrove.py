@@ -22,6 +22,7 @@ from datatrove.pipeline.filters import LambdaFilter
 from datatrove.pipeline.readers import ParquetReader
 from datatrove.pipeline.tokens import DocumentTokenizer
 from datatrove.pipeline.writers import ParquetWriter
+from datatrove.utils.hashing import HashConfig
 
 TASKS, CORES = 8, 2
 TOKENIZER = Path(__file__).parents[2] / "src/codegeex/assets/nano/tokenizer.json"
@@ -59,7 +60,7 @@ def main() -> None:
     if step == "filter":
         run([reader, LambdaFilter(takes), ParquetWriter(str(out), compression="zstd")], logs)
     elif step == "near":
-        config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+        config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(hash_fc="xxhash"))
         run([reader, MinhashDedupSignature(str(out / "signatures"), config)], logs / "1")
         buckets = MinhashDedupBuckets(str(out / "signatures"), str(out / "buckets"), config=config)
         run([buckets], logs / "2", tasks=14)

@@ -12,7 +12,12 @@ from codegeex.errors import CodeGeeXError, WorkFailed
 
 
 @pytest.mark.parametrize("kind", ["one after another", "overlapping", "shuffled in themselves"])
-def test_rows_are_read_by_id(tmp_path, kind):
+@pytest.mark.parametrize("bucket", [1 << 30, 20_000])
+def test_rows_are_read_by_id(tmp_path, kind, bucket, monkeypatch):
+    monkeypatch.setattr(engine, "BUCKET_BYTES", bucket)
+    before = tmp_path / "rows"
+    before.mkdir()
+    tmp_path = before
     rng = random.Random(1)
     ids = [list(range(start, start + 700)) for start in range(0, 7000, 700)]
     if kind == "overlapping":
@@ -27,6 +32,13 @@ def test_rows_are_read_by_id(tmp_path, kind):
         )
     assert [row["id"] for row in engine.ordered(tmp_path)] == list(range(7000))
     assert [row["text"] for row in engine.ordered(tmp_path, ["text"])] == [f"text {one}" for one in range(7000)]
+    assert [path.name for path in tmp_path.parent.iterdir()] == ["rows"]
+
+
+def test_there_may_be_no_rows(tmp_path):
+    assert list(engine.ordered(tmp_path)) == []
+    parquet.write_table(pyarrow.table({"id": pyarrow.array([], pyarrow.int64())}), tmp_path / "a.parquet")
+    assert list(engine.ordered(tmp_path)) == []
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -1,18 +1,19 @@
 """Running Daft dataframes: on this machine or a Ray cluster, from Parquet to Parquet, in an order that never changes.
 
 Every row of a build has an `id` that says where it stands. However many workers write the files of a stage, and in
-whatever order, `ordered` reads them back by id, with one batch of each file in memory.
+whatever order, `ordered` reads them back by id, and holds a small part of them in memory.
 """
 
 from __future__ import annotations
 
-import heapq
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import daft
+import numpy as np
 import pyarrow as pa
 from daft.exceptions import DaftCoreException
 from daft.subscribers import Subscriber
@@ -28,6 +29,9 @@ COMPRESSION = "zstd"
 
 READ_ROWS = 512
 """Of a file, read together by `ordered`."""
+
+BUCKET_BYTES, MOST_BUCKETS = 64_000_000, 256
+"""Of rows that `ordered` sorts together in memory, and files that it writes at once."""
 
 Progress = Callable[[int, int], None]
 """Called with rows done, and rows in total."""
@@ -133,43 +137,59 @@ def read(directory: Path, columns: Sequence[str] = ()) -> daft.DataFrame:
 def ordered(directory: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """The rows of a folder of Parquet files by `id`, whatever the order in which they were written.
 
-    Rows in a file stand by id already, as stages keep the order in which they read. Files that overlap are merged.
+    Workers take files as they come, so what they write is in order by pieces only. The rows are first shared out to
+    buckets of neighbouring ids, on disk; then one bucket after the other is sorted in memory.
     """
-    files = []
-    for path in sorted(directory.glob("*.parquet")):
-        ids = parquet.read_table(path, columns=["id"])["id"].combine_chunks()
-        if len(ids):
-            is_sorted = bool(pa.compute.all(pa.compute.less_equal(ids[:-1], ids[1:])).as_py() in (True, None))
-            files.append((ids[0].as_py() if is_sorted else pa.compute.min(ids).as_py(), path, is_sorted))
-    files.sort(key=lambda file: file[:2])
     chosen = list(dict.fromkeys(["id", *columns])) if columns else None
+    paths = sorted(directory.glob("*.parquet"))
+    ids = [parquet.read_table(path, columns=["id"])["id"].to_numpy() for path in paths]
+    paths = [path for _, path in sorted(zip(ids, paths, strict=True), key=lambda one: one[0][:1].tolist())]
+    every = np.concatenate([np.empty(0, np.int64), *sorted(ids, key=lambda one: one[:1].tolist())])
+    if (every[1:] >= every[:-1]).all():
+        for path in paths:
+            yield from _rows(path, chosen)
+        return
+    size = sum(_unpacked(path, chosen) for path in paths)
+    buckets = min(MOST_BUCKETS, 1 + size // BUCKET_BYTES)
+    bounds = np.sort(every)[np.arange(1, buckets) * len(every) // buckets]
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".", suffix=".partial") as folder:
+        for path in _shared_out(paths, chosen, bounds, Path(folder)):
+            yield from parquet.read_table(path).sort_by("id").to_pylist()
+            path.unlink()
 
-    def rows(path: Path, is_sorted: bool) -> Iterator[dict[str, Any]]:
-        if not is_sorted:
-            yield from parquet.read_table(path, columns=chosen).sort_by("id").to_pylist()
-            return
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(READ_ROWS, columns=chosen):
-                yield from batch.to_pylist()
 
-    # Files are opened when their first row is due.
-    waiting: list[tuple[int, int, dict[str, Any], Iterator[dict[str, Any]]]] = []
-    for number, (first, path, is_sorted) in enumerate(files):
-        yield from _until(waiting, first)
-        stream = rows(path, is_sorted)
-        heapq.heappush(waiting, ((row := next(stream))["id"], number, row, stream))
-    yield from _until(waiting, None)
+def _rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(READ_ROWS, columns=columns):
+            yield from batch.to_pylist()
 
 
-def _until(
-    waiting: list[tuple[int, int, dict[str, Any], Iterator[dict[str, Any]]]], limit: int | None
-) -> Iterator[dict[str, Any]]:
-    """The rows below an id of the files that are open; of those with the same id, in the order of the files."""
-    while waiting and (limit is None or waiting[0][0] < limit):
-        _, number, row, stream = waiting[0]
-        yield row
-        following = next(stream, None)
-        if following is None:
-            heapq.heappop(waiting)
-        else:
-            heapq.heapreplace(waiting, (following["id"], number, following, stream))
+def _unpacked(path: Path, columns: list[str] | None) -> int:
+    """Bytes of some columns of a file, as they are in memory."""
+    meta = parquet.read_metadata(path)
+    groups = (meta.row_group(number) for number in range(meta.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if columns is None or chunk.path_in_schema.partition(".")[0] in columns
+    )
+
+
+def _shared_out(paths: Sequence[Path], columns: list[str] | None, bounds: Any, folder: Path) -> list[Path]:
+    """Files of the rows below each bound and not below the one before it, the last one of those that are left."""
+    files = [folder / f"{number:04}.parquet" for number in range(len(bounds) + 1)]
+    with ExitStack() as stack:
+        writers: list[parquet.ParquetWriter] = []
+        for path in paths:
+            with parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(READ_ROWS * 8, columns=columns):
+                    if not writers:
+                        writers = [
+                            stack.enter_context(parquet.ParquetWriter(one, batch.schema, compression=COMPRESSION))
+                            for one in files
+                        ]
+                    places = np.searchsorted(bounds, batch["id"].to_numpy(), side="right")
+                    for number in np.unique(places).tolist():
+                        writers[number].write_batch(batch.filter(pa.array(places == number)))
+    return files

@@ -31,7 +31,7 @@ def without_licence(text: Series, language: Series) -> pa.Array:
     """`strip_licence_header` of each text; null for null."""
     column = array(text)
     texts = Texts(column.fill_null(""))
-    whole = memoryview(texts.data)
+    whole = texts.data.data
     pieces: list[bytes | memoryview] = []
     ends = [0]
     for start, size, key in zip(texts.starts.tolist(), texts.sizes.tolist(), array(language).to_pylist(), strict=True):
