@@ -35,6 +35,9 @@ def without_licence(text: Series, language: Series) -> pa.Array:
     pieces: list[bytes | memoryview] = []
     ends = [0]
     for start, size, key in zip(texts.starts.tolist(), texts.sizes.tolist(), array(language).to_pylist(), strict=True):
+        if not size:  # what cannot be taken may have no language either
+            ends.append(ends[-1])
+            continue
         row = languages.get(key)
         head = bytes(whole[start : start + min(size, HEAD_BYTES)]).decode(errors="ignore")
         kept, end = _split(head, row)
