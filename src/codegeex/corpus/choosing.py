@@ -11,6 +11,7 @@ from typing import Any
 import daft
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from daft import DataType, Expression, Series, col
 from numpy.typing import NDArray
 from pyarrow import parquet
@@ -52,7 +53,7 @@ def load(clean: Path) -> Files:
     """The files of the cleaning stage that have a text."""
     columns = ["id", "key", "language", "source", "path", "characters", "reason"]
     table = engine.collect(engine.read(clean, columns).where(col("key").not_null())).sort_by("id")
-    languages, sources = (pa.compute.dictionary_encode(table[name].combine_chunks()) for name in ("language", "source"))
+    languages, sources = (pc.dictionary_encode(table[name].combine_chunks()) for name in ("language", "source"))
     paths = table["path"].to_pylist()
     digests = b"".join(text_key(path) for path in paths)
     return Files(
@@ -65,7 +66,7 @@ def load(clean: Path) -> Files:
         characters=table["characters"].to_numpy().astype(np.int64),
         tests=np.fromiter(map(is_test, paths), np.bool_, len(paths)),
         places=np.frombuffer(digests, "<u8")[::2],
-        small=pa.compute.equal(table["reason"], SMALL).fill_null(False).to_numpy(),
+        small=pc.equal(table["reason"], SMALL).fill_null(False).to_numpy(),
     )
 
 

@@ -7,6 +7,7 @@ import re
 import daft
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from daft import DataType, Expression, Series, functions
 
 from codegeex import languages
@@ -50,7 +51,7 @@ def without_licence(text: Series, language: Series) -> pa.Array:
         pieces += (first, rest)
         ends.append(ends[-1] + len(first) + len(rest))
     joined = b"".join(pieces)
-    mask = None if column.null_count == 0 else pa.compute.is_valid(column).buffers()[1]
+    mask = None if column.null_count == 0 else pc.is_valid(column).buffers()[1]
     buffers = [mask, pa.py_buffer(np.array(ends, np.int64)), pa.py_buffer(joined)]
     return pa.Array.from_buffers(pa.large_string(), len(column), buffers, column.null_count)
 

@@ -11,6 +11,7 @@ from typing import Any
 import daft
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from daft import DataType, Series, col
 from numpy.typing import NDArray
 from pyarrow import parquet
@@ -107,5 +108,5 @@ def _write_once(mined: Path, file: Path) -> Report:
 def count(mined: Path, without: Collection[str]) -> Counter[str]:
     """The pairs of each language, those from some sources left out."""
     table = parquet.read_table(mined / "pairs.parquet", columns=["language", "source"])
-    kept = table.filter(pa.compute.invert(pa.compute.is_in(table["source"], pa.array(sorted(without), pa.string()))))
+    kept = table.filter(pc.invert(pc.is_in(table["source"], pa.array(sorted(without), pa.string()))))
     return Counter(kept["language"].to_pylist())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import daft
 import pyarrow as pa
+import pyarrow.compute as pc
 from daft import DataType, Expression, Series, functions
 
 from codegeex.corpus.measures import array
@@ -68,10 +69,10 @@ def masked(text: Expression) -> Expression:
 def _masked(text: Series, keys: Series, assignments: Series, addresses: Series) -> pa.Array:
     texts = array(text)
     suspects = [array(column).fill_null(False) for column in (keys, assignments, addresses)]
-    some = pa.compute.or_(pa.compute.or_(*suspects[:2]), suspects[2])
+    some = pc.or_(pc.or_(*suspects[:2]), suspects[2])
     rows = zip(*(column.filter(some).to_pylist() for column in (texts, *suspects)), strict=True)
     changed = pa.array([mask(one, *found)[0] for one, *found in rows], texts.type)
-    return pa.compute.replace_with_mask(texts, some, changed)
+    return pc.replace_with_mask(texts, some, changed)
 
 
 def mask(text: str, keys: bool = True, assignments: bool = True, addresses: bool = True) -> tuple[str, Counter[str]]:
