@@ -17,26 +17,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from codegeex import languages, tokenizer
+from codegeex import languages, recipes, tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.checkpoint import Int8Source, NativeSource, write_model
 from codegeex.corpus import sources
-from codegeex.corpus.dataset import Settings
+from codegeex.corpus.settings import Settings
 from codegeex.shards import Shards
-from codegeex.training import recipe as recipes
+from codegeex.training import recipe as training_recipe
 
 
 def main(run: Path, data: Path, recipe_path: Path, sources_path: Path, remarks: Path | None = None) -> None:
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     report = json.loads((data / "report.json").read_text())
     source = Int8Source(NativeSource(run))
-    recipe = recipes.load(recipe_path)
+    recipe = training_recipe.load(recipe_path)
     card = model_card(
         source.config,
         records,
         report,
         recipe,
-        sources.load(sources_path),
+        sources.parse(recipes.read(sources_path), sources_path),
         bytes_per_label(data, recipe.data.sequence_length, recipe.validation_windows),
         remarks.read_text() if remarks else "",
     )
