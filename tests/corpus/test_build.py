@@ -258,11 +258,15 @@ def test_a_build_that_is_killed_goes_on_and_ends_the_same(world, stage):
     assert lines[-1].startswith(stage)
     assert not (world / "out").exists()
     (world / "out.build" / ".half.123.partial").mkdir()
+    if stage == "pack":  # as if it had been killed a moment later
+        (world / "out.build" / "pack" / "verdicts").mkdir()
+        (world / "out.build" / "pack" / "verdicts" / "half.parquet").write_bytes(b"PAR1")
     said = []
     run(world, "out", say=said.append)
     before = [line for line in said if line.endswith("finished before")]
     assert len(before) == len(lines)
     assert digests(world / "out") == digests(world / "whole")
+    assert len(parquet.read_table(world / "out" / "verdicts")) == 15
     assert not (world / "out.build").exists()
 
 

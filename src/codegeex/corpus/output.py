@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -99,11 +100,12 @@ def finish(
     learned: NDArray[np.int64],
 ) -> None:
     """Put the report and the verdicts beside the shards, and everything where it was wanted."""
+    shutil.rmtree(packed / "verdicts", ignore_errors=True)  # of a build that was killed right here
     _write_verdicts(packed / "verdicts", clean, duplicates, files.ids[np.setdiff1d(single, learned)])
     (packed / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     (packed / "report.html").write_text(page(report))
-    (packed / "stage.json").unlink(missing_ok=True)
     publish(packed, target)
+    (target / "stage.json").unlink()
 
 
 def _write_verdicts(folder: Path, clean: Path, duplicates: Path, over: NDArray[np.int64]) -> None:
