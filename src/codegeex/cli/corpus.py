@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,9 @@ def corpus_build(
     as_json: Json = False,
 ) -> None:
     """Gather source files, clean them, and write token shards. Interrupted, the same command goes on."""
+    # What Daft writes to a terminal and our bar would overwrite each other.
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+    os.environ.setdefault("DAFT_SHOW_QUERY_ID", "0")
     building = _needs_packages("codegeex.corpus.build")
     if ray:
         _needs_packages("codegeex.corpus.engine").use_ray(ray)
