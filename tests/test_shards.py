@@ -65,3 +65,10 @@ def test_damaged_shards_are_refused(tmp_path):
         shards.Shards(directory, 10)
     with pytest.raises(CodeGeeXError, match="cannot read"):
         shards.Shards(tmp_path / "nowhere", 10)
+
+
+def test_spread_windows_are_from_all_over(tmp_path):
+    read = shards.Shards(write(tmp_path / "s", [(list(range(101)), "c")]), 10)
+    assert read.spread(3) == [0, 3, 6]
+    assert read.spread(100) == list(range(10))
+    assert read.spread(1) == [0]

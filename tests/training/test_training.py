@@ -43,7 +43,7 @@ def test_bits_per_byte_and_operations(dataset, tmp_path, write_recipe):
     vocabulary = tokenizer.load(dataset / "tokenizer")
     data = shards.Shards(dataset / "validation" / "python", 48)
     text, tokens = b"", 0
-    for index in range(3):
+    for index in data.spread(3):
         window = data.window(index).tolist()
         labels = [after for before, after in pairwise(window) if before != vocabulary.end_of_text]
         text, tokens = text + vocabulary.decode_bytes(labels), tokens + len(labels)
