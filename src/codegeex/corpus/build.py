@@ -210,8 +210,7 @@ class _Build:
     def _encoder(
         self, clean: Path, files: choosing.Files, learned: NDArray[np.int64], validation: frozenset[str]
     ) -> encoding.Encoder:
-        is_held_out = np.array([name in validation for name in files.source_names], np.bool_)[files.sources]
-        training = learned[~is_held_out[learned]]
+        training = learned[~files.are_of(validation)[learned]]
         share = self.settings.tokenizer_sample / max(1, int(files.characters[training].sum()))
 
         def make(folder: Path, bar: engine.Progress | None) -> Report:
@@ -241,8 +240,7 @@ class _Build:
         self, files: choosing.Files, learned: NDArray[np.int64], validation: frozenset[str], mined: Path | None
     ) -> dict[str, Report]:
         """What training sees of each language."""
-        is_held_out = np.array([name in validation for name in files.source_names], np.bool_)[files.sources]
-        training = learned[~is_held_out[learned]]
+        training = learned[~files.are_of(validation)[learned]]
         numbers = files.languages[training]
         found = mining.count(mined, validation) if mined else Counter()
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,10 @@ class Files:
     tests: NDArray[np.bool_]
     places: NDArray[np.uint64]
     small: NDArray[np.bool_]
+
+    def are_of(self, sources: Collection[str]) -> NDArray[np.bool_]:
+        """[N] whether each file is of one of some sources."""
+        return np.array([name in sources for name in self.source_names], np.bool_)[self.sources]
 
 
 def load(clean: Path) -> Files:
@@ -104,7 +108,7 @@ def find_duplicates(
 
     Of files that are alike, one that is held out is kept before all others, no test before a test, then the longest.
     """
-    is_held_out = np.array([name in validation for name in files.source_names], np.bool_)[files.sources]
+    is_held_out = files.are_of(validation)
     rank = np.empty(len(files.ids), np.int64)
     rank[np.lexsort((files.ids, -files.characters, files.tests, ~is_held_out))] = np.arange(len(files.ids))
     _, equal = np.unique(files.keys, return_inverse=True)
