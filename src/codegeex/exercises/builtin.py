@@ -30,10 +30,9 @@ def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
 
     Every row says its number, whether its family is held out, the version, and its task (`Exercise.task`).
     """
-    seen = make(
-        HALF, _SEED, [name for name, one in FAMILIES.items() if not one.held_out], guard=guard, one_wording=True
-    )
-    held = make(HALF, _SEED, [name for name, one in FAMILIES.items() if one.held_out], guard=guard, one_wording=True)
+    measured = {name: one.held_out for name, one in FAMILIES.items() if not one.common}
+    seen = make(HALF, _SEED, [name for name, held in measured.items() if not held], guard=guard, one_wording=True)
+    held = make(HALF, _SEED, [name for name, held in measured.items() if held], guard=guard, one_wording=True)
     both = Made(
         exercises=[one for pair in zip(seen.exercises, held.exercises, strict=True) for one in pair],
         duplicates=seen.duplicates + held.duplicates,

@@ -64,6 +64,7 @@ class Draft:
         inputs: arguments of the tests, the most telling first.
         helpers: functions that the solution calls; they are given with the problem.
         note: whole sentences about special cases, or "".
+        asked: more ways to ask for it, in whatever form: "factorial function".
     """
 
     function: Function
@@ -71,6 +72,7 @@ class Draft:
     inputs: Sequence[Sequence[Value]]
     helpers: tuple[Function, ...] = ()
     note: str = ""
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def _intents(draft: Draft, rng: random.Random) -> tuple[str, ...]:
     words = draft.function.name.replace("_", " ")
     sentence = f"{task[0].upper()}{task[1:]}."
     request = rng.choice(_REQUESTS).format(task, name=draft.function.name)
-    made = [words, task, sentence, rng.choice(_QUESTIONS).format(task), request]
+    made = [words, task, sentence, rng.choice(_QUESTIONS).format(task), request, *draft.asked]
     if draft.note:
         made.append(f"{sentence} {draft.note}")
     return tuple(dict.fromkeys(made))

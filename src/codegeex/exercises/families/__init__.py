@@ -6,6 +6,9 @@ from codegeex.exercises.families import (
     arithmetic,
     counting,
     dates,
+    everyday_lists,
+    everyday_numbers,
+    everyday_texts,
     grids,
     lists,
     ranking,
@@ -20,6 +23,6 @@ from codegeex.exercises.families import (
 from codegeex.exercises.families.registry import FAMILIES, Family, exercise
 
 __all__ = [
-    "FAMILIES", "Family", "arithmetic", "counting", "dates", "exercise", "grids", "lists", "ranking", "recursion",
-    "selecting", "sequences", "simulation", "structures", "texts", "words",
+    "FAMILIES", "Family", "arithmetic", "counting", "dates", "everyday_lists", "everyday_numbers",
+    "everyday_texts", "exercise", "grids", "lists", "ranking", "recursion", "selecting", "sequences", "simulation", "structures", "texts", "words",
 ]  # fmt: skip

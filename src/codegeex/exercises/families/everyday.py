@@ -1,0 +1,66 @@
+"""What people ask for first: small programs that everybody knows, in the words that everybody uses.
+
+They are for training alone: a benchmark of them would measure memory. None of them is a problem of HumanEval, which has
+many of their kind: no primes, palindromes, Fibonacci numbers, vowels, greatest common divisors.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codegeex.exercises.build import block, ret
+from codegeex.exercises.exercise import Draft
+from codegeex.exercises.families.registry import family
+from codegeex.exercises.ir import Block, Expr, Function, Name
+from codegeex.exercises.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One of these programs.
+
+    Attributes:
+        names: what its function may be called, with spaces between.
+        tasks: ways to say what it does, each as `Draft.task`.
+        params: for each parameter what it may be called, with spaces between, and its type.
+        result: the function's type.
+        bodies: ways to write it, given the parameters: statements, or the expression to return.
+        inputs: arguments of the tests; the only one need not be in a list.
+        asked: more ways to ask for it, which are no task: "factorial function".
+    """
+
+    names: str
+    tasks: tuple[str, ...]
+    params: tuple[tuple[str, Type], ...]
+    result: Type
+    bodies: Callable[..., Sequence[Expr | Block]]
+    inputs: Sequence[Any]
+    asked: tuple[str, ...] = ()
+
+    def draw(self, rng: random.Random) -> Draft:
+        """One way to ask for it, with one of its solutions."""
+        params = tuple(Name(rng.choice(names.split()), type_) for names, type_ in self.params)
+        body = rng.choice(self.bodies(*params))
+        alone = len(params) == 1
+        return Draft(
+            Function(
+                rng.choice(self.names.split()),
+                params,
+                self.result,
+                body if isinstance(body, tuple) else block(ret(body)),
+            ),
+            rng.choice(self.tasks),
+            [[one] for one in self.inputs] if alone else self.inputs,
+            asked=self.asked,
+        )
+
+
+def everyday(name: str, level: int, programs: Sequence[Known]) -> None:
+    """Enter a family that draws one of these programs."""
+
+    @family(name, level, common=True)
+    def draw(rng: random.Random) -> Draft:
+        return rng.choice(programs).draw(rng)
