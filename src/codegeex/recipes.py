@@ -113,6 +113,9 @@ def typed(hint: Any, value: Any, source: str, key: str) -> Any:
     if origin is list and isinstance(value, list):
         (item,) = typing.get_args(hint)
         return [typed(item, entry, source, f"{key}[{index}]") for index, entry in enumerate(value)]
+    if origin is types.UnionType:  # `X | None`, where null stands for None
+        inner, _ = typing.get_args(hint)
+        return None if value is None else typed(inner, value, source, key)
     if origin is typing.Literal:
         if value in typing.get_args(hint):
             return value

@@ -6,7 +6,7 @@ import re
 from itertools import dropwhile
 from typing import Literal
 
-from codegeex.languages import Language
+from codegeex.languages import Language, translation_prompt
 
 Task = Literal["generate", "complete", "translate", "explain"]
 
@@ -25,7 +25,7 @@ def completion(prefix: str, language: Language | None) -> str:
 
 def translation(code: str, source: Language, target: Language) -> str:
     """The paper's translation prompt, which has no tag and ends where the target program begins."""
-    return f"code translation\n{source.name}:\n{code.rstrip()}\n{target.name}:\n"
+    return translation_prompt(code.rstrip(), source, target)
 
 
 # A worked example shows the model what an explanation looks like: plain, then commented line by line.

@@ -65,6 +65,38 @@ def exercises_build(
         print(f"warning: these families have no more than {len(made.exercises)} exercises.", file=sys.stderr)
 
 
+@exercises_app.command(name="encode")
+def exercises_encode(
+    file: Annotated[Path, typer.Argument(help="File that build wrote.")],
+    tokenizer: Annotated[Path, typer.Option(help="Directory with the tokenizer, such as that of a corpus.")],
+    output: Annotated[Path, typer.Option(help="Shard directory to write.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the corpus; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write token shards for training: each exercise described, asked for and translated, in every language."""
+    encoding = _needs_packages("codegeex.corpus.encoding")
+    from codegeex import tokenizer as tokenizers
+    from codegeex.corpus.settings import load
+    from codegeex.exercises import lessons
+    from codegeex.exercises.make import read
+    from codegeex.files import check_free
+
+    check_free(output)
+    chosen = load({"packing": "fit"}, settings or [], "--set")
+    encoder = encoding.Encoder(tokenizers.load(tokenizer), chosen, frozenset())
+    rows = read(file)
+    total = len({row["id"] for row in rows})
+    with count_progress("exercises") as tell:
+        report = {"output": str(output), **lessons.write(rows, output, encoder, lambda done: tell(done, total))}
+    if as_json:
+        print(json.dumps(report))
+    else:
+        print(f"{output}: {report['tokens']:,} tokens of {report['exercises']:,} exercises")
+
+
 @exercises_app.command(name="check")
 def exercises_check(
     file: Annotated[Path, typer.Argument(help="File that build wrote.")],

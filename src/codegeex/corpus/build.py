@@ -185,9 +185,7 @@ class _Build:
                     lambda folder, bar: encoding.encode_pairs(mined, folder, counts, encoder, bar),
                 )
             )
-        packed = self.stage(
-            "pack", lambda folder, bar: output.pack(encoded, folder, encoder, self.settings.packing, validation, bar)
-        )
+        packed = self.stage("pack", lambda folder, bar: output.pack(encoded, folder, encoder, validation, bar))
         outcome = {
             "stages": self.work.stages,
             "languages": self._by_language(files, learned, validation, mined),

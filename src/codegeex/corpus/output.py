@@ -26,7 +26,6 @@ from codegeex.corpus.packing import Packer
 from codegeex.corpus.report import page
 from codegeex.corpus.work import Report
 from codegeex.files import publish
-from codegeex.shards import Packing
 
 KINDS = ("files", "pairs")
 """Names of the shard directories of training, for what `encoded` holds of each."""
@@ -36,7 +35,6 @@ def pack(
     encoded: Sequence[Path],
     folder: Path,
     encoder: Encoder,
-    packing: Packing,
     validation: frozenset[str],
     progress: engine.Progress | None,
 ) -> Report:
@@ -58,7 +56,7 @@ def pack(
                 where = folder / "validation" / row["language"] if is_held_out else folder / kind
                 for document in row["tokens"]:
                     if where not in packers:
-                        packers[where] = stack.enter_context(_packer(where, encoder, packing))
+                        packers[where] = stack.enter_context(packer(where, encoder))
                     packers[where].add(np.frombuffer(document, encoder.dtype), origin)
                     documents += 1
                 done += 1
@@ -73,8 +71,9 @@ def pack(
 
 
 @contextmanager
-def _packer(directory: Path, encoder: Encoder, packing: Packing) -> Iterator[Packer]:
-    segment = encoder.settings.sequence_length + 1
+def packer(directory: Path, encoder: Encoder) -> Iterator[Packer]:
+    """What documents go through into a new shard directory and its ledger; an origin is a dictionary of `CARRIED`."""
+    packing, segment = encoder.settings.packing, encoder.settings.sequence_length + 1
     tokenizer = encoder.tokenizer
     directory.parent.mkdir(exist_ok=True)
     shard = shards.create(directory, len(tokenizer), tokenizer.fingerprint, 0 if packing == "dense" else segment)
@@ -84,9 +83,9 @@ def _packer(directory: Path, encoder: Encoder, packing: Packing) -> Iterator[Pac
             writer.add(ids, origin["language"], padding)
             origins.add(origin)
 
-        packer = Packer(packing, segment, tokenizer.end_of_text, emit)
-        yield packer
-        packer.close()
+        packing_up = Packer(packing, segment, tokenizer.end_of_text, emit)
+        yield packing_up
+        packing_up.close()
 
 
 def finish(

@@ -67,8 +67,8 @@ def translation_prompt(source: Problem, target: Problem) -> str:
 
 def translation_frame(language: str, code: str, target: Problem) -> str:
     """Code of a language, and the declaration that its translation begins with (paper, section 4.2)."""
-    first, second = languages.get(language).name, languages.get(target.language).name
-    return f"code translation\n{first}:\n{code}\n{second}:\n{target.declaration}"
+    asked = languages.translation_prompt(code, languages.get(language), languages.get(target.language))
+    return f"{asked}{target.declaration}"
 
 
 def load(folder: Path | None, language: str) -> list[Problem]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +28,32 @@ class Memory(Protocol):
         Returns:
             [B, T, N, D].
         """
+
+
+class Documents:
+    """A `Memory` of packed windows: causal attention within each document, computed document by document.
+
+    On a CPU that is several times as fast as attention with a mask, where documents are as short as functions; on an
+    accelerator so many small calls take longer. It runs in float32: PyTorch's kernels for the backward pass of short
+    bfloat16 sequences take three times as long.
+
+    Args:
+        documents: [B, T] the number of the document that each place belongs to; documents are contiguous.
+    """
+
+    def __init__(self, documents: Tensor):
+        begins = torch.ones_like(documents, dtype=torch.bool)
+        begins[:, 1:] = documents.diff() != 0
+        places = begins.flatten().nonzero().squeeze(1)
+        self._lengths = places.diff(append=places.new_tensor([documents.numel()])).tolist()
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """See `Memory`; nothing is stored."""
+        whole = (part.flatten(0, 1).transpose(0, 1).unsqueeze(0).float() for part in (query, key, value))
+        parts = zip(*(torch.split(part, self._lengths, 2) for part in whole), strict=True)  # [1, N, length, D]
+        with torch.autocast(query.device.type, enabled=False):
+            contexts = [F.scaled_dot_product_attention(q, k, v, is_causal=True) for q, k, v in parts]
+        return torch.cat(contexts, 2).squeeze(0).transpose(0, 1).reshape(query.shape).to(query.dtype)
 
 
 class Attention(nn.Module):

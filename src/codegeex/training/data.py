@@ -22,7 +22,7 @@ class Batch:
         input_ids: [B, T].
         labels: [B, T] the token that follows each place.
         position_ids: [B, T] restarting at 0 after every end-of-text (the original's `eod_reset`).
-        mask: [B, 1, T, T] True where attention is allowed: causal, within one document.
+        documents: [B, T] the number of the document in its window that each place belongs to.
         weights: [B, T] 0 where the input is end-of-text (what follows is another document) or what follows is not to be
             foretold, else 1.
     """
@@ -30,8 +30,15 @@ class Batch:
     input_ids: Tensor
     labels: Tensor
     position_ids: Tensor
-    mask: Tensor
+    documents: Tensor
     weights: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, 1, T, T] True where attention is allowed: causal, within one document."""
+        places = self.documents.shape[1]
+        causal = torch.ones(places, places, dtype=torch.bool, device=self.documents.device).tril()
+        return ((self.documents[:, :, None] == self.documents[:, None, :]) & causal).unsqueeze(1)
 
     def split(self, windows: int) -> list[Batch]:
         """Batches of at most so many windows each."""
@@ -53,21 +60,24 @@ def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:
     document = ended.cumsum(1) - ended.long()  # [B, T]
     places = torch.arange(inputs.shape[1]).expand_as(inputs)
     starts = torch.where(torch.diff(document, prepend=document[:, :1]) > 0, places, 0).cummax(1).values
-    causal = torch.ones(inputs.shape[1], inputs.shape[1], dtype=torch.bool).tril()
-    mask = (document[:, :, None] == document[:, None, :]) & causal
-    return Batch(inputs, labels, places - starts, mask.unsqueeze(1), (learned & ~ended).float())
+    return Batch(inputs, labels, places - starts, document, (learned & ~ended).float())
+
+
+def _chosen(chances: NDArray[np.float64], recipe: Recipe, decaying: bool) -> NDArray[np.intp]:
+    """The stream that each number from [0, 1) falls on, in one phase of the schedule."""
+    ends = np.cumsum([stream.share(decaying) for stream in recipe.data.streams])
+    return np.searchsorted(ends / ends[-1], chances, side="right")
 
 
 class Mixture:
     """The training windows of a recipe by step: the same for a given seed, whatever was read before."""
 
     def __init__(self, recipe: Recipe, streams: Sequence[Windows]):
-        weights = np.array([stream.weight for stream in recipe.data.streams])
         self.streams, self.batch_size, self.seed = streams, recipe.batch_size, recipe.seed
         # Which stream each window comes from, and how many it has given before.
-        choices = np.random.default_rng([recipe.seed, 1]).choice(
-            len(streams), size=recipe.schedule.steps * recipe.batch_size, p=weights / weights.sum()
-        )
+        chances = np.random.default_rng([recipe.seed, 1]).random(recipe.schedule.steps * recipe.batch_size)
+        plateau = recipe.schedule.decay_begins * recipe.batch_size
+        choices = np.concatenate([_chosen(chances[:plateau], recipe, False), _chosen(chances[plateau:], recipe, True)])
         self._choices = choices
         self._places = np.empty(len(choices), dtype=np.int64)
         for stream in range(len(streams)):

@@ -25,8 +25,14 @@ class Stream:
     examples: str = ""
     """JSONL file of prompts and solutions, see `training.examples`."""
     weight: float = 1.0
+    decay_weight: float | None = None
+    """Its share while the learning rates decay, where that is another: what is learned last is kept best."""
     stride: int = 200
     """Tokens between the windows that an example too long for one is cut into (the original's: 200)."""
+
+    def share(self, decaying: bool) -> float:
+        """Its weight in one phase of the schedule."""
+        return self.decay_weight if decaying and self.decay_weight is not None else self.weight
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,11 @@ class Schedule:
     """Share of the steps that the decay takes."""
     floor: float = 0.01
     """Where the cosine ends, and what stays after it (paper: 1e-6 of 1e-4)."""
+
+    @property
+    def decay_begins(self) -> int:
+        """The first step of the decay; a cosine has none."""
+        return self.steps - max(1, round(self.steps * self.decay)) if self.kind == "trapezoid" else self.steps
 
     def factor(self, step: int) -> float:
         """What the peak learning rates are multiplied by in `step` (0-based)."""
@@ -205,6 +216,12 @@ def _take_shape(content: dict[str, Any], source: str) -> None:
     content["model"] = shape.to_dict()
 
 
+def _shared(streams: list[Stream]) -> bool:
+    """Whether the weights are a mixture in both phases."""
+    phases = [[stream.weight for stream in streams], [stream.share(True) for stream in streams]]
+    return all(min(weights, default=-1) >= 0 and 0 < sum(weights) < float("inf") for weights in phases)
+
+
 def _check(recipe: Recipe, source: str) -> None:
     positive = {
         "batch_size": recipe.batch_size,
@@ -235,8 +252,10 @@ def _check(recipe: Recipe, source: str) -> None:
     schedule = recipe.schedule
     if schedule.warmup < 0 or not 0 <= schedule.decay <= 1 or not 0 <= schedule.floor <= 1:
         raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above, schedule.decay and .floor from 0 to 1.")
-    if not recipe.data.streams or any(stream.weight <= 0 for stream in recipe.data.streams):
-        raise CodeGeeXError(f"{source}: data.streams needs at least one stream, every weight above 0.")
+    if not recipe.data.streams or not _shared(recipe.data.streams):
+        raise CodeGeeXError(
+            f"{source}: data.streams needs streams whose weights are 0 or above, with one above 0 in each phase."
+        )
     if any(bool(stream.shards) == bool(stream.examples) or stream.stride < 1 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: every stream needs either shards or examples, and a stride of at least 1.")
     if recipe.lora.rank < 0 or not 0 < recipe.lora.alpha < float("inf"):

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from codegeex.model.attention import Documents
 from codegeex.model.loss import cross_entropy
 from codegeex.model.transformer import CodeGeeX
 from codegeex.training.data import Batch
@@ -22,7 +23,9 @@ def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[No
 def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:
     """Mean loss of a batch in nats per token, with matrices multiplied in the recipe's precision."""
     with precision(recipe, batch.input_ids.device):
-        hidden = model.hidden(batch.input_ids, batch.position_ids, batch.mask).flatten(0, 1)
+        on_cpu = batch.documents.device.type == "cpu" and not recipe.dropout
+        mask, memory = (None, Documents(batch.documents)) if on_cpu else (batch.mask, None)
+        hidden = model.hidden(batch.input_ids, batch.position_ids, mask, memory).flatten(0, 1)
     return cross_entropy(
         hidden.to(getattr(torch, recipe.precision)),
         model.word_embeddings.weight,

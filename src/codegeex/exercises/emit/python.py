@@ -106,8 +106,10 @@ class Python(Emitter):
         return f"{block}\n" if block else ""  # two empty lines before a function
 
     def docstring(self, lines: Sequence[str]) -> list[str]:
-        first, *rest = lines
-        return [f'"""{first}', *([""] if rest else []), *rest, '"""']
+        described = next((place for place, line in enumerate(lines) if line.startswith(">>>")), len(lines))
+        gap = [""] if described < len(lines) else []
+        first, *rest = [*lines[:described], *gap, *lines[described:]]
+        return [f'"""{first}', *rest, '"""']
 
     def documented(self, head: str, doc: Sequence[str]) -> str:
         return "\n".join([head, *(f"{self.indent}{line}" if line else "" for line in doc)])

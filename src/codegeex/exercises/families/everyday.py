@@ -1,7 +1,7 @@
 """What people ask for first: small programs that everybody knows, in the words that everybody uses.
 
 They are for training alone: a benchmark of them would measure memory. None of them is a problem of HumanEval, which has
-many of their kind: no primes, palindromes, Fibonacci numbers, vowels, greatest common divisors.
+many of their kind: no primes, palindromes, Fibonacci numbers, vowels, greatest common divisors, sums of two numbers.
 """
 
 from __future__ import annotations

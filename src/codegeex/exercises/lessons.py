@@ -1,0 +1,129 @@
+"""Exercises as documents to train on: one solution, asked for in all the ways that the assistant is asked.
+
+Each language of an exercise gives documents in the forms of the prompts of `codegeex`:
+    described     the declaration with its docstring, then the body: what HumanEval-X and the built-in benchmark ask
+    intent        one of the wordings as a comment, then the whole function: what `generate` asks
+    translated    another language's solution, then this one: what `translate` asks; for half of them, as it is longest
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import codegeex
+from codegeex import languages
+from codegeex.corpus import output
+from codegeex.corpus.encoding import Encoder
+
+TRANSLATED = 0.5
+"""Share of the solutions that are translated to."""
+
+TOGETHER = 512
+"""Exercises encoded at a time."""
+
+LICENCE = "Apache-2.0"
+"""Of what the exercises of this package say."""
+
+Row = Mapping[str, Any]
+
+
+def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, str, str]]:
+    """The documents of one exercise as (language, what a prompt gives, what follows it).
+
+    Args:
+        rows: the exercise in every language, see `codegeex.exercises.make.rows`.
+        chance: what decides about wordings and about the language that is translated from.
+    """
+    for row in rows:
+        language = languages.get(row["language"])
+        code = _code(row)
+        yield language.key, f"{language.tag}\n{row['prompt']}", _ended(row["solution"])
+        yield language.key, language.intent_prompt(_wording(row["intents"], chance)), code
+        others = [other for other in rows if other["language"] != language.key]
+        if others and chance.random() < TRANSLATED:
+            source = chance.choice(others)
+            asked = languages.translation_prompt(_code(source).rstrip(), languages.get(source["language"]), language)
+            yield language.key, asked, code
+
+
+def _origin(row: Row, language: str) -> dict[str, str]:
+    """What the ledger says of a document: the exercise that it is of."""
+    return {
+        "language": language,
+        "path": f"{row['family']}/{row['id']}",
+        "source": "exercises",
+        "version": codegeex.__version__,
+        "licence": LICENCE,
+        "sha256": "",
+    }
+
+
+def _code(row: Row) -> str:
+    return _ended(f"{row['declaration']}{row['solution']}")
+
+
+def _ended(code: str) -> str:
+    return code.rstrip() + "\n"
+
+
+def _wording(intents: Sequence[str], chance: random.Random) -> str:
+    """One of the wordings; people begin a request with a capital letter or not."""
+    wording = chance.choice(intents)
+    return wording[0].swapcase() + wording[1:] if chance.random() < 1 / 3 else wording
+
+
+def write(
+    rows: Iterable[Row],
+    folder: Path,
+    encoder: Encoder,
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Write the lessons of exercises as a shard directory, with its ledger.
+
+    Args:
+        rows: of a file of exercises, the languages of each one after the other.
+        folder: the directory; must not exist.
+        encoder: tokenizer, windows, share of fill-in-the-middle.
+        tell: hears how many exercises are done.
+
+    Returns:
+        `exercises`, `documents`, `tokens`, and the tokens of each of the `languages`.
+    """
+    done, documents = 0, 0
+    tokens: Counter[str] = Counter()
+    with output.packer(folder, encoder) as packer:
+        waiting: list[tuple[str, str, str, Row]] = []
+
+        def flush() -> None:
+            texts = [(head, text) for _, head, text, _ in waiting]
+            chances = [encoder.chance("lesson", documents + place, "exercises") for place in range(len(waiting))]
+            for (language, _, _, row), encoded in zip(waiting, encoder.encode(texts, chances), strict=True):
+                ids = np.frombuffer(encoded, encoder.dtype)
+                packer.add(ids, _origin(row, language))
+                tokens[language] += len(ids)
+
+        for _, group in groupby(rows, lambda row: row["id"]):
+            exercise = list(group)
+            made = lessons(exercise, random.Random(f"{encoder.settings.seed} {exercise[0]['id']}"))
+            waiting += [(language, head, text, exercise[0]) for language, head, text in made]
+            done += 1
+            if done % TOGETHER == 0:
+                flush()
+                documents += len(waiting)
+                waiting.clear()
+                tell(done)
+        flush()
+        documents += len(waiting)
+    return {
+        "exercises": done,
+        "documents": documents,
+        "tokens": sum(tokens.values()),
+        "languages": dict(sorted(tokens.items())),
+    }
