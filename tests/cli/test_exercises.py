@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.cli.main import main
 from codegeex.evaluation.builtin import load
 from codegeex.exercises.make import read
+from codegeex.shards import Shards
 
 PROBLEM = {
     "task_id": "Python/7",
@@ -40,6 +42,25 @@ def test_build_and_check(run, tmp_path):
     code, out, _ = run("exercises", "check", file, "--sample", 6, "--workers", 1, "--json")
     assert code == 0
     assert sum(one["passed"] for one in json.loads(out)["languages"].values()) == 6
+
+
+def test_encode(run, tmp_path):
+    pytest.importorskip("daft")
+    file = tmp_path / "exercises.jsonl"
+    run("exercises", "build", "--output", file, "--count", 2, "--json")
+    asked = "--tokenizer", EMBEDDED_MODEL, "--output"
+    code, out, _ = run("exercises", "encode", file, *asked, tmp_path / "shards", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["exercises"] == 2
+    assert report["tokens"] == sum(Shards(tmp_path / "shards", 512).meta["tokens_per_language"].values())
+    code, _, err = run("exercises", "encode", file, *asked, tmp_path / "shards")
+    assert code == 1
+    assert "exists already" in err
+    code, _, err = run("exercises", "encode", tmp_path / "none", *asked, tmp_path / "other")
+    assert code == 1
+    assert "no file of exercises" in err
+    assert not (tmp_path / "other").exists()
 
 
 def test_check_finds_what_is_wrong(run, tmp_path):

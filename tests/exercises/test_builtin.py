@@ -63,7 +63,32 @@ def test_scores_apart():
             for one in problems["python"]
         }
     }
-    assert split_scores(report, problems) == {"seen_pass@1": 0.5, "unseen_pass@1": 0.0}
+    assert split_scores(report, problems) == {
+        "seen_pass@1": 0.5,
+        "seen_pass@1 interval": (0.5, 0.5),
+        "unseen_pass@1": 0.0,
+        "unseen_pass@1 interval": (0.0, 0.0),
+    }
+    one = next(problem.task_id for problem in problems["python"] if not problem.held_out)
+    report["problems"][one]["passed"] = 2
+    low, high = split_scores(report, problems)["seen_pass@1 interval"]
+    assert (low, high) == (0.5, 1.0)  # of two problems, chance draws either one twice
+
+
+def test_languages_of_a_problem_count_once():
+    problems = {key: load(key)[:4] for key in ("python", "go")}
+    seen = [one.number for one in problems["python"] if not one.held_out]
+    solved = {"python": seen, "go": seen[:1]}
+    report = {
+        "problems": {
+            one.task_id: {"samples": 4, "passed": 4 if one.number in solved[key] else 0, "temperature": 0.2}
+            for key, some in problems.items()
+            for one in some
+        }
+    }
+    scores = split_scores(report, problems)
+    assert scores["seen_pass@1"] == (1.0 + 0.5) / 2
+    assert scores["seen_pass@1 interval"] == (0.5, 1.0)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import torch
 import codegeex
 from codegeex import shards, tokenizer
 from codegeex.errors import CodeGeeXError
+from codegeex.model.attention import Documents
 from codegeex.training import loop
 from codegeex.training import recipe as recipes
 from codegeex.training.data import Mixture, make_batch
@@ -101,6 +102,22 @@ def test_one_document_does_not_see_another():
     assert torch.allclose(together, config(alone.input_ids)[0], atol=1e-5)
 
 
+def test_attention_document_by_document_is_attention_with_a_mask():
+    """Values and gradients, where documents end inside windows, at their ends, and are one token long."""
+    torch.manual_seed(0)
+    config = recipes.ModelConfig(hidden_size=16, num_layers=2, num_attention_heads=2, vocab_size=12)
+    model = codegeex.model.CodeGeeX(config).initialize(0.3)
+    batch = make_batch(np.array([[1, 2, 9, 3, 4, 5, 6], [9, 9, 1, 2, 3, 9, 4], [1, 2, 3, 4, 5, 6, 7]]), 9)
+    found = []
+    for mask, memory in ((batch.mask, None), (None, Documents(batch.documents))):
+        model.zero_grad()
+        hidden = model.hidden(batch.input_ids, batch.position_ids, mask, memory)
+        hidden.square().mean().backward()
+        found.append([hidden.detach(), *(parameter.grad.clone() for parameter in model.parameters())])
+    for masked, apart in zip(*found, strict=True):
+        torch.testing.assert_close(apart, masked, atol=1e-6, rtol=1e-4)
+
+
 def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path, write_recipe):
     recipe = recipes.load(write_recipe(dataset, tmp_path), ["schedule.steps=500"])
     streams = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
@@ -110,6 +127,20 @@ def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path, write_rec
         assert (mixture.windows(step) == again.windows(step)).all()
     share = (mixture._choices == 0).mean()  # weights 3 and 1, 2,000 draws: σ = 0.01
     assert abs(share - 0.75) < 0.05
+
+
+def test_streams_may_have_another_share_in_the_decay(dataset, tmp_path, write_recipe):
+    streams = f"[{{shards: {dataset / 'a'}, weight: 3, decay_weight: 0}}, {{shards: {dataset / 'b'}, weight: 1}}]"
+    overrides = [f"data.streams={streams}", "schedule.steps=500", "schedule.decay=0.4"]
+    recipe = recipes.load(write_recipe(dataset, tmp_path), overrides)
+    read = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
+    choices = Mixture(recipe, read)._choices
+    begins = recipe.schedule.decay_begins * recipe.batch_size
+    assert [recipe.schedule.factor(step) < 1 for step in (recipe.schedule.decay_begins, 301)] == [False, True]
+    assert abs((choices[:begins] == 0).mean() - 0.75) < 0.05
+    assert (choices[begins:] == 1).all()
+    longer = recipes.load(write_recipe(dataset, tmp_path), [*overrides, "schedule.steps=600"])
+    assert (Mixture(longer, read)._choices[:begins] == choices[:begins]).all()  # a plateau can be gone on with
 
 
 def test_schedule_warms_up_stays_and_decays():

@@ -194,8 +194,10 @@ def builtin(
         print(json.dumps({name: report[name] for name in ("languages", "verdicts")} | _averages(report) | split))
         return
     _show(report, repairs=False)
-    for name, score in split.items():
-        print(f"{name:<13} {score:.2%}")
+    for name in ("seen_pass@1", "unseen_pass@1"):
+        if name in split:
+            low, high = split[f"{name} interval"]
+            print(f"{name:<13} {split[name]:.2%}  ({low:.2%} to {high:.2%})")
     print(f"Report: {output / 'report.html'}")
 
 

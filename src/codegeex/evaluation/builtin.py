@@ -13,7 +13,7 @@ from typing import Any
 from codegeex import languages
 from codegeex.errors import CodeGeeXError
 from codegeex.evaluation.humanevalx import Problem, translation_frame
-from codegeex.evaluation.passk import pass_at_k
+from codegeex.evaluation.passk import interval, mean_pass_at_k
 from codegeex.evaluation.programs import checked_values, clean, first_block
 from codegeex.evaluation.samples import PREFIXES
 from codegeex.exercises import builtin
@@ -84,7 +84,7 @@ class Builtin:
         return program(language, problem.prompt, code, tests)
 
 
-def split_scores(report: Mapping[str, Any], problems: Mapping[str, Sequence[BuiltinProblem]]) -> dict[str, float]:
+def split_scores(report: Mapping[str, Any], problems: Mapping[str, Sequence[BuiltinProblem]]) -> dict[str, Any]:
     """pass@1 over the problems of families that training data may have, and over those of the others.
 
     Args:
@@ -92,11 +92,19 @@ def split_scores(report: Mapping[str, Any], problems: Mapping[str, Sequence[Buil
         problems: of each language.
 
     Returns:
-        seen_pass@1 and unseen_pass@1, the means over all languages; what has no judged problem is left out.
+        seen_pass@1 and unseen_pass@1, the means over all languages, and "seen_pass@1 interval" and so on, where 95 % of
+        the scores lie that other problems would have given; what has no judged problem is left out.
     """
     held_out = {problem.task_id: problem.held_out for some in problems.values() for problem in some}
-    scores: dict[bool, list[float]] = {False: [], True: []}
+    # A problem is one, in however many languages: they stand or fall together.
+    tallies: dict[bool, dict[str, tuple[int, int]]] = {False: {}, True: {}}
     for task, tally in report["problems"].items():
-        scores[held_out[task]].append(pass_at_k(tally["samples"], tally["passed"], 1))
-    names = {False: "seen_pass@1", True: "unseen_pass@1"}
-    return {names[kind]: sum(some) / len(some) for kind, some in scores.items() if some}
+        kind, number = tallies[held_out[task]], task.rpartition("/")[2]
+        samples, passed = kind.get(number, (0, 0))
+        kind[number] = samples + tally["samples"], passed + tally["passed"]
+    scores: dict[str, Any] = {}
+    for held, name in ((False, "seen_pass@1"), (True, "unseen_pass@1")):
+        if counts := list(tallies[held].values()):
+            scores[name] = mean_pass_at_k(counts, 1)
+            scores[f"{name} interval"] = interval(counts, 1)
+    return scores

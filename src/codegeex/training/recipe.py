@@ -254,7 +254,7 @@ def _check(recipe: Recipe, source: str) -> None:
         raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above, schedule.decay and .floor from 0 to 1.")
     if not recipe.data.streams or not _shared(recipe.data.streams):
         raise CodeGeeXError(
-            f"{source}: data.streams needs streams whose weights are 0 or above, with one above 0 in each phase."
+            f"{source}: data.streams needs at least one stream, with a weight above 0 in each phase and none below."
         )
     if any(bool(stream.shards) == bool(stream.examples) or stream.stride < 1 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: every stream needs either shards or examples, and a stride of at least 1.")

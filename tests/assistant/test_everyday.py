@@ -1,0 +1,89 @@
+"""What the embedded model writes for everyday requests is run: most of it has to be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from everyday_intents import INTENTS, Intent
+
+import codegeex
+from codegeex.exercises.exercise import Exercise
+from codegeex.exercises.ir import Function, Name
+from codegeex.exercises.programs import LANGUAGES, hidden_tests, program
+from codegeex.exercises.types import INT
+from codegeex.sandbox import Result, Sandbox, toolchains
+
+RIGHT = 15
+"""Of the twenty."""
+
+_DEFINED = {
+    "python": r"^def (\w+)\(",
+    "cpp": r"^\w[\w<>:& ]*?[ &](\w+)\([^;]*\{$",
+    "java": r"^    public (?:static )?[\w<>\[\], ]+ (\w+)\(",
+    "javascript": r"^(?:const (\w+) = \(|function (\w+)\()",
+    "go": r"^func (\w+)\(",
+    "rust": r"^(?:pub )?fn (\w+)[(<]",
+}
+"""Where the function that answers is named: the last one, as it may have helpers before it."""
+
+FACTORIAL = Intent("write a factorial function", "", (INT,), INT, (((5,), 120), ((0,), 1), ((1,), 1), ((8,), 40320)))
+
+
+@pytest.fixture(scope="module")
+def model() -> codegeex.Model:
+    return codegeex.load()
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    if missing := [name for name in LANGUAGES if toolchains.missing(name)]:
+        pytest.skip(f"no tools for {', '.join(missing)}")
+    with Sandbox(workers=1) as sandbox:
+        yield sandbox
+
+
+def judged(model: codegeex.Model, sandbox: Sandbox, intent: Intent) -> tuple[Result | None, str]:
+    """What became of the likeliest answer, and the answer."""
+    code = model.generate(intent.words, language=intent.language, temperature=0, max_tokens=160).text
+    named = [next(filter(None, found.groups())) for found in re.finditer(_DEFINED[intent.language], code, re.MULTILINE)]
+    if not named:
+        return None, code
+    params = tuple(Name(f"p{number}", type_) for number, type_ in enumerate(intent.params))
+    asked = Exercise("", 1, False, Function(named[-1], params, intent.result, ()), (), (), (), intent.cases)
+    return sandbox.run(program(intent.language, f"{code}\n", "", hidden_tests(asked, intent.language))), code  # type: ignore[arg-type]
+
+
+def test_everyday_requests(model, sandbox):
+    wrong = []
+    for intent in INTENTS:
+        result, code = judged(model, sandbox, intent)
+        if result is None or not result.passed:
+            detail = result.detail[:200] if result else "no function"
+            wrong.append(f"{intent.words} ({intent.language}): {detail}\n{code}")
+    assert len(INTENTS) == 20
+    assert len(INTENTS) - len(wrong) >= RIGHT, "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("language", ["python", "cpp", "java", "javascript", "go"])
+def test_the_programs_of_make_demo_are_right(model, sandbox, language):
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    assert f"PROMPT := {FACTORIAL.words}\n" in makefile
+    assert "--temperature 0 " in makefile
+    assert f" {language}" in re.search(r"for lang in (.*);", makefile)[1].join((" ", ""))
+    result, code = judged(model, sandbox, replace(FACTORIAL, language=language))
+    assert result is not None, code
+    assert result.passed, f"{result.detail}\n{code}"
+
+
+def test_a_wrong_answer_is_found(sandbox):
+    """The measure itself: an answer that ignores what was asked does not count."""
+
+    class Echo:
+        def generate(self, words, **options):
+            return codegeex.Generation("def answer(value):\n    return value", [], "stop", [], 1)
+
+    assert not any(judged(Echo(), sandbox, replace(intent, language="python"))[0].passed for intent in INTENTS)

@@ -1,0 +1,103 @@
+"""Exercises as training documents: what is in them, and that their solutions still run."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from codegeex import languages, tokenizer
+from codegeex.assistant.assistant import EMBEDDED_MODEL
+from codegeex.corpus import ledger
+from codegeex.corpus.encoding import Encoder
+from codegeex.corpus.settings import Settings
+from codegeex.evaluation.builtin import Builtin, BuiltinProblem
+from codegeex.exercises import lessons
+from codegeex.exercises.families import exercise
+from codegeex.exercises.make import make, rows
+from codegeex.shards import Shards
+
+ONE = exercise("keep_chars", 3)
+
+
+def test_documents_are_what_the_prompts_ask():
+    """Each head is the prompt that a user, a translator or the benchmark sends."""
+    written = list(rows(ONE))
+    by_language = {row["language"]: row for row in written}
+    found = Counter()
+    for seed in range(8):
+        for language, head, text in lessons.lessons(written, random.Random(seed)):
+            row, tag = by_language[language], languages.get(language).tag
+            problem = BuiltinProblem("x/0", language, row["prompt"], row["declaration"], row["solution"], "")
+            whole = f"{row['declaration']}{row['solution']}"
+            assert text.endswith("\n")
+            assert not text.endswith("\n\n")
+            if head == Builtin().prompt(problem, None):
+                assert text.rstrip() == row["solution"].rstrip()
+                found["described"] += 1
+            elif head.startswith("code translation\n"):
+                source = next(one for one in written if head.startswith(f"code translation\n{_name(one)}:\n"))
+                asked = BuiltinProblem("x/0", source["language"], "", source["declaration"], source["solution"], "")
+                assert f"{head}{row['declaration']}" == Builtin().prompt(problem, asked)
+                assert source["language"] != language
+                assert text.rstrip() == whole.rstrip()
+                found["translated"] += 1
+            else:
+                wordings = {variant for one in row["intents"] for variant in (one, one[0].swapcase() + one[1:])}
+                assert head in {languages.get(language).intent_prompt(wording) for wording in wordings}
+                assert head.startswith(tag)
+                assert text.rstrip() == whole.rstrip()
+                found["intent"] += 1
+    assert found["described"] == found["intent"] == 48
+    assert 10 < found["translated"] < 38
+
+
+def _name(row) -> str:
+    return languages.get(row["language"]).name
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lessons")
+    made = make(30, 9, ["keep_chars", "filter_numbers", "everyday_texts"])
+    encoder = Encoder(tokenizer.load(EMBEDDED_MODEL), Settings(packing="fit", sequence_length=256), frozenset())
+    report = lessons.write([row for one in made.exercises for row in rows(one)], folder / "shards", encoder)
+    return folder / "shards", report, made, encoder
+
+
+def test_shards_hold_every_document_once(shards):
+    folder, report, made, encoder = shards
+    read = Shards(folder, 256)
+    assert report["exercises"] == 30
+    assert 12 * 30 < report["documents"] < 18 * 30
+    assert report["tokens"] == sum(report["languages"].values())
+    assert report["languages"] == read.meta["tokens_per_language"]
+    end = encoder.tokenizer.end_of_text
+    ids = [int(token) for index in range(len(read)) for token in read.window(index)]
+    text = encoder.tokenizer.decode([token for token in ids if token != end])
+    for one in made.exercises:  # as none is longer than a window, each solution stands in one piece
+        for row in rows(one):
+            if row["language"] == "python" and "<|fim" not in text:
+                assert row["solution"].rstrip() in text
+
+
+def test_the_ledger_names_the_exercises(shards):
+    folder, _, made, _ = shards
+    named = {row["path"] for index in range(len(Shards(folder, 256))) for row in ledger.origins(folder, index, 256)}
+    assert named == {f"{one.family}/{one.id}" for one in made.exercises}
+
+
+def test_fill_in_the_middle_at_the_rate_that_is_asked_for(tmp_path):
+    written = [row for one in make(40, 2, ["filter_numbers"]).exercises for row in rows(one)]
+    shares = {}
+    for rate in (0.0, 0.5):
+        settings = Settings(packing="fit", fim_rate=rate)
+        encoder = Encoder(tokenizer.load(EMBEDDED_MODEL), settings, frozenset())
+        report = lessons.write(written, tmp_path / str(rate), encoder)
+        read = Shards(tmp_path / str(rate), 512)
+        middle = encoder.tokenizer.special_ids["<|fim_middle|>"]
+        shares[rate] = sum(int((read.window(index) == middle).sum()) for index in range(len(read)))
+        shares[rate] /= report["documents"]
+    assert shares[0.0] == 0
+    assert 0.4 < shares[0.5] < 0.6
