@@ -91,10 +91,12 @@ def test_languages_of_a_problem_count_once():
     assert scores["seen_pass@1 interval"] == (0.5, 1.0)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_all_references_pass(sandbox):
-    checked = check(builtin.problems(), sandbox)
+@pytest.mark.timeout(240)
+def test_references_of_all_problems_pass(sandbox):
+    """Each problem in one language; `codegeex exercises check` on the file runs all of them, as for every version."""
+    some = [row for row in builtin.problems() if LANGUAGES[row["number"] % len(LANGUAGES)] == row["language"]]
+    checked = check(some, sandbox)
+    assert sum(total for _, total in checked.languages.values()) == 2 * builtin.HALF
     assert not checked.failures, checked.report()["failures"][:3]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from codegeex.errors import CodeGeeXError
@@ -37,20 +35,6 @@ def test_exercises_are_whole(name):
         assert all("{" not in intent and "  " not in intent for intent in one.intents if "'{'" not in intent)
         assert one.telling
         assert one.tests[0][1] != one.tests[1][1]
-
-
-@pytest.mark.timeout(240)
-def test_all_families_in_all_languages(sandbox):
-    """Each family in two languages, drawn so that each language has a third of the families."""
-    rng = random.Random(5)
-    languages = list(EMITTERS)
-    some = []
-    for number, name in enumerate(FAMILIES):
-        mine = list(rows(exercise(name, 1000 + rng.randrange(1000))))
-        some += [row for row in mine if languages.index(row["language"]) % 3 == number % 3]
-    checked = check(some, sandbox)
-    assert not checked.failures, checked.report()["failures"][:3]
-    assert set(checked.languages) == set(EMITTERS)
 
 
 @pytest.mark.slow
