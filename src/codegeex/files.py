@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,13 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
         raise WorkFailed(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def open_text(path: Path) -> IO[str]:
+    """A UTF-8 text file to read, unpacked where its name ends in .gz."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")  # type: ignore[return-value]
+    return path.open(encoding="utf-8")
 
 
 def write_text(path: Path, text: str) -> None:

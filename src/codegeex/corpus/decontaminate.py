@@ -10,7 +10,6 @@ words by running sums over those hashes. Only where a hash is that of a problem 
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from codegeex.corpus.measures import Texts, blocks, filled
 from codegeex.errors import CodeGeeXError
+from codegeex.files import open_text
 
 WORDS = 10
 """Length of an overlap: shorter ones hit ordinary code, longer ones miss renamed variables."""
@@ -163,11 +163,7 @@ def read_benchmark(path: Path) -> Iterator[tuple[str, str]]:
         raise CodeGeeXError(f"no humaneval_*.jsonl.gz in {path}.")
     for file in files:
         try:
-            with (
-                gzip.open(file, "rt", encoding="utf-8")
-                if file.suffix == ".gz"
-                else file.open(encoding="utf-8") as lines
-            ):
+            with open_text(file) as lines:
                 for number, line in enumerate(lines, 1):
                     problem = json.loads(line)
                     # The same problem in six languages is one problem.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from codegeex import languages
 from codegeex.errors import CodeGeeXError
+from codegeex.files import open_text
 from codegeex.languages import Language
 from codegeex.sandbox.toolchains.base import cache_folder
 
@@ -86,7 +86,7 @@ def load(folder: Path | None, language: str) -> list[Problem]:
         raise CodeGeeXError(f"HumanEval-X has no problems in {known.name}.")
     path = _find(folder, known.runner)
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             problems = [_problem(json.loads(line), known) for line in file if line.strip()]
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CodeGeeXError(f"{path} is no file of HumanEval-X problems: {error!r}.") from None

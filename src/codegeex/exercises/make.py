@@ -17,7 +17,7 @@ from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.exercise import Exercise
 from codegeex.exercises.families import FAMILIES, exercise
 from codegeex.exercises.programs import hidden_tests
-from codegeex.files import atomic_file
+from codegeex.files import atomic_file, open_text
 
 PATIENCE = 60
 """Draws in a row that may give nothing new before a family counts as used up."""
@@ -225,7 +225,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         CodeGeeXError: no such file, or another kind of file.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             found = [json.loads(line) for line in file if line.strip()]
         for row in found:
             _ = row["language"], row["prompt"], row["solution"], row["tests"]
