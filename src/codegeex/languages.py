@@ -62,11 +62,6 @@ class Language:
         return f"{self.tag}\n{self.comment(intent.strip())}\n"
 
 
-def translation_prompt(code: str, source: Language, target: Language) -> str:
-    """What a translation of code, which ends without a newline, continues (paper, section 4.2)."""
-    return f"code translation\n{source.name}:\n{code}\n{target.name}:\n"
-
-
 # Comment families: (line comment, (block opening, block closing)).
 _C = ("//", ("/*", "*/"))
 _HASH = ("#", ("", ""))

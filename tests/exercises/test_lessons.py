@@ -7,14 +7,14 @@ from collections import Counter
 
 import pytest
 
-from codegeex import languages, tokenizer
+from codegeex import languages, prompts, tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.corpus import ledger
 from codegeex.corpus.encoding import Encoder
 from codegeex.corpus.settings import Settings
 from codegeex.evaluation.builtin import Builtin, BuiltinProblem
 from codegeex.exercises import lessons
-from codegeex.exercises.families import exercise
+from codegeex.exercises.families import FAMILIES, exercise
 from codegeex.exercises.make import make, rows
 from codegeex.shards import Shards
 
@@ -36,6 +36,13 @@ def test_documents_are_what_the_prompts_ask():
             if head == Builtin().prompt(problem, None):
                 assert text.rstrip() == row["solution"].rstrip()
                 found["described"] += 1
+            elif "Explain the code line by line" in head:
+                asked, first_line = prompts.explanation(whole, languages.get(language))
+                assert head == asked
+                lines = [line for line in (first_line + text).split("\n") if not _is_comment(line, language)]
+                assert "\n".join(lines).rstrip() == whole.rstrip()
+                assert len(lines) < len((first_line + text).split("\n"))
+                found["explained"] += 1
             elif head.startswith("code translation\n"):
                 source = next(one for one in written if head.startswith(f"code translation\n{_name(one)}:\n"))
                 asked = BuiltinProblem("x/0", source["language"], "", source["declaration"], source["solution"], "")
@@ -51,6 +58,22 @@ def test_documents_are_what_the_prompts_ask():
                 found["intent"] += 1
     assert found["described"] == found["intent"] == 48
     assert 10 < found["translated"] < 38
+    assert 1 < found["explained"] < 18
+
+
+def _is_comment(line: str, language: str) -> bool:
+    return line.strip().startswith(languages.get(language).line_comment + " ")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_explanations_are_the_solution_with_comments(name):
+    """In all languages, whatever is emitted: without the comments, what is left is the solution."""
+    for row in rows(exercise(name, 11)):
+        told = row["explained"].split("\n")
+        assert [line for line in told if not _is_comment(line, row["language"])] == row["solution"].split("\n")
+        comments = [line.strip() for line in told if _is_comment(line, row["language"])]
+        assert comments
+        assert all(len(line.split()) < 25 and line.isascii() for line in comments)
 
 
 def _name(row) -> str:
@@ -70,7 +93,7 @@ def test_shards_hold_every_document_once(shards):
     folder, report, made, encoder = shards
     read = Shards(folder, 256)
     assert report["exercises"] == 30
-    assert 12 * 30 < report["documents"] < 18 * 30
+    assert 12 * 30 < report["documents"] < 24 * 30
     assert report["tokens"] == sum(report["languages"].values())
     assert report["languages"] == read.meta["tokens_per_language"]
     end = encoder.tokenizer.end_of_text

@@ -14,6 +14,7 @@ from codegeex.model.loss import cross_entropy
 from codegeex.training import loop
 from codegeex.training import recipe as recipes
 from codegeex.training.guard import MOST_SKIPPED, RECENT, Guard
+from codegeex.training.muon import Muon, orthogonalize
 from codegeex.training.optimizer import make_optimizers, set_rate
 
 CHANGES = {"schedule": {"steps": 24, "warmup": 3}, "save_every": 5, "validate_every": 30, "batch_size": 4}
@@ -181,3 +182,37 @@ def test_a_guard_goes_on_from_its_state(before, after):
     second.restore(first.state())
     assert [first.admits(*one) for one in after] == [second.admits(*one) for one in after]
     assert first.state() == second.state()
+
+
+def test_muon_takes_pytorchs_steps():
+    """Ours differs where processes share a matrix; alone, both write the same bits."""
+    torch.manual_seed(3)
+    shapes = [(8, 8), (32, 8), (8, 32)]
+    ours, theirs = ([nn.Parameter(torch.randn(shape)) for shape in shapes] for _ in range(2))
+    for one, other in zip(ours, theirs, strict=True):
+        other.data.copy_(one.data)
+    settings = {"lr": 0.03, "weight_decay": 0.1, "momentum": 0.95}
+    optimizers = Muon(ours, **settings), torch.optim.Muon(theirs, **settings)
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+        for one, other in zip(ours, theirs, strict=True):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 16), (16, 64)])
+def test_orthogonalized_matrices_turn_and_do_not_stretch(shape):
+    torch.manual_seed(4)
+    rank = min(shape)
+    matrix = torch.randn(shape[0], rank) @ torch.diag(torch.logspace(0, -1, rank)) @ torch.randn(rank, shape[1])
+    turned = orthogonalize(matrix).float()
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    values = torch.linalg.svdvals(turned)
+    assert values.max() < 1.3
+    assert values.min() > 0.3
+    nearest = u @ v
+    assert torch.nn.functional.cosine_similarity(turned.flatten(), nearest.flatten(), dim=0) > 0.95
+    assert (s[0] / s[-1]) > 5  # what it had to even out

@@ -8,9 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
-from codegeex import languages, tokenizer
-from codegeex.assistant import prompts
-from codegeex.assistant.prompts import Task
+from codegeex import languages, prompts, tokenizer
 from codegeex.engine.backend import Backend, BackendName, make_backend
 from codegeex.engine.engine import Engine
 from codegeex.engine.sampling import SamplingParams
@@ -18,6 +16,7 @@ from codegeex.engine.stops import block_rule
 from codegeex.engine.text import Completion, Finished, FinishReason, Piece, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.languages import Language
+from codegeex.prompts import Task
 from codegeex.tokenizer import Tokenizer
 from codegeex.tokenizer.fim import fim_prompt
 

@@ -38,7 +38,6 @@ def exercises_build(
     families: Annotated[str, typer.Option(help="Families, with commas; or all that are not held out.")] = "all",
     levels: Annotated[str, typer.Option(help="Levels, with commas.")] = "1,2,3",
     benchmark: BenchmarkOption = None,
-    comments: Annotated[bool, typer.Option(help="Write comments on the steps into the solutions.")] = False,
     as_json: Json = False,
 ) -> None:
     """Draw exercises and write them as JSON lines. Families that are held out are for the benchmark and never drawn."""
@@ -55,7 +54,7 @@ def exercises_build(
     names = [name for name in names if name not in FAMILIES or str(FAMILIES[name].level) in wanted_levels]
     with count_progress("exercises") as tell:
         made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.tasks(), tell=tell)
-    write(output, (row for one in made.exercises for row in rows(one, comments=comments)))
+    write(output, (row for one in made.exercises for row in rows(one)))
     report = {"output": str(output), **made.report()}
     if as_json:
         print(json.dumps(report))
@@ -76,7 +75,7 @@ def exercises_encode(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write token shards for training: each exercise described, asked for and translated, in every language."""
+    """Write token shards for training: each exercise described, asked for, translated and explained."""
     encoding = _needs_packages("codegeex.corpus.encoding")
     from codegeex import tokenizer as tokenizers
     from codegeex.corpus.settings import load

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegeex import languages
+from codegeex import languages, prompts
 from codegeex.errors import CodeGeeXError
 from codegeex.files import open_text
 from codegeex.languages import Language
@@ -67,8 +67,7 @@ def translation_prompt(source: Problem, target: Problem) -> str:
 
 def translation_frame(language: str, code: str, target: Problem) -> str:
     """Code of a language, and the declaration that its translation begins with (paper, section 4.2)."""
-    asked = languages.translation_prompt(code, languages.get(language), languages.get(target.language))
-    return f"{asked}{target.declaration}"
+    return prompts.translation(code, languages.get(language), languages.get(target.language)) + target.declaration
 
 
 def load(folder: Path | None, language: str) -> list[Problem]:

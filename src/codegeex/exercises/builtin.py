@@ -45,6 +45,7 @@ def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
         for number, one in enumerate(both.exercises):
             extra = {"number": number, "held_out": one.held_out, "version": VERSION, "task": one.task}
             for row in rows(one):
+                del row["explained"]
                 yield row | extra | {"intents": list(one.intents[2:3])}
 
     return both, numbered()

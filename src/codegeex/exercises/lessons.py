@@ -3,7 +3,9 @@
 Each language of an exercise gives documents in the forms of the prompts of `codegeex`:
     described     the declaration with its docstring, then the body: what HumanEval-X and the built-in benchmark ask
     intent        one of the wordings as a comment, then the whole function: what `generate` asks
-    translated    another language's solution, then this one: what `translate` asks; for half of them, as it is longest
+    translated    another language's solution, then this one: what `translate` asks
+    explained     the solution, then the solution with comments: what `explain` asks
+The last two are the longest, so only some solutions are translated to and explained.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from typing import Any
 import numpy as np
 
 import codegeex
-from codegeex import languages
+from codegeex import languages, prompts
 from codegeex.corpus import output
 from codegeex.corpus.encoding import Encoder
 
 TRANSLATED = 0.5
 """Share of the solutions that are translated to."""
+
+EXPLAINED = 0.15
+"""Share of the solutions that are explained; a third of the prompt is the same for all."""
 
 TOGETHER = 512
 """Exercises encoded at a time."""
@@ -49,8 +54,10 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
         others = [other for other in rows if other["language"] != language.key]
         if others and chance.random() < TRANSLATED:
             source = chance.choice(others)
-            asked = languages.translation_prompt(_code(source).rstrip(), languages.get(source["language"]), language)
-            yield language.key, asked, code
+            yield language.key, prompts.translation(_code(source), languages.get(source["language"]), language), code
+        if chance.random() < EXPLAINED:
+            asked, first_line = prompts.explanation(code, language)
+            yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
 
 
 def _origin(row: Row, language: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from codegeex.errors import CodeGeeXError
 from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.exercise import Exercise
 from codegeex.exercises.families import FAMILIES, exercise
+from codegeex.exercises.narration import narrated
 from codegeex.exercises.programs import hidden_tests
 from codegeex.files import atomic_file, open_text
 
@@ -178,14 +179,11 @@ def _texts(one: Exercise) -> list[str]:
     return [*one.intents, *(text for unit in units for text in (unit.prompt, unit.declaration + unit.body))]
 
 
-def rows(one: Exercise, *, comments: bool = False) -> Iterator[dict[str, Any]]:
-    """An exercise as rows of a file, one a language; they share their id.
-
-    Args:
-        comments: whether solutions carry comments on their steps.
-    """
+def rows(one: Exercise) -> Iterator[dict[str, Any]]:
+    """An exercise as rows of a file, one a language; they share their id."""
+    told = narrated(one.function)
     for language, emitter in EMITTERS.items():
-        unit = emitter(one.function, one.helpers, comments=comments).unit(one.doc, one.examples)
+        unit = emitter(one.function, one.helpers).unit(one.doc, one.examples)
         yield {
             "id": one.id,
             "family": one.family,
@@ -195,6 +193,7 @@ def rows(one: Exercise, *, comments: bool = False) -> Iterator[dict[str, Any]]:
             "prompt": unit.prompt,
             "declaration": unit.declaration,
             "solution": unit.body,
+            "explained": emitter(told, one.helpers, comments=True).unit(one.doc, one.examples).body,
             "intents": list(one.intents),
             "tests": hidden_tests(one, language),
         }

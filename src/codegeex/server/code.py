@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from codegeex.assistant.prompts import Task as TaskName
+from codegeex.prompts import Task as TaskName
 from codegeex.server import schema
 from codegeex.server.completions import TEXT
 from codegeex.server.replies import Reply

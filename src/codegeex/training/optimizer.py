@@ -1,6 +1,6 @@
 """Muon for the hidden matrices, Adam for the rest.
 
-Muon (Jordan et al. 2024; `torch.optim.Muon`) orthogonalises each matrix's momentum, which makes a small model learn
+Muon (Jordan et al. 2024, `training.muon`) orthogonalises each matrix's momentum, which makes a small model learn
 from several times fewer tokens than Adam does. Embeddings, biases and layer norms are not maps between hidden states:
 they keep Adam, with the paper's β₁ = 0.9, β₂ = 0.95, ε = 1e-8 (facts of the original, section 5.1).
 
@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from codegeex.training import lora
+from codegeex.training.muon import Muon
 from codegeex.training.recipe import Optimizer as Settings
 
 BETAS = 0.9, 0.95
@@ -52,9 +53,7 @@ def make_optimizers(model: nn.Module, settings: Settings) -> list[Optimizer]:
         )
     ]
     if matrices:
-        optimizers.append(
-            torch.optim.Muon(matrices, lr=settings.muon_lr, weight_decay=settings.weight_decay, momentum=0.95)
-        )
+        optimizers.append(Muon(matrices, lr=settings.muon_lr, weight_decay=settings.weight_decay, momentum=0.95))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"], group["decay"] = group["lr"], group["weight_decay"]

@@ -1,4 +1,7 @@
-"""The prompts of the four tasks, as text (facts of the original, sections 7.2 and 9.3)."""
+"""The prompts of the four tasks, as text (facts of the original, sections 7.2 and 9.3).
+
+The assistant sends them, the benchmarks measure with them, and the exercises train on them: one text for all.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from itertools import dropwhile
 from typing import Literal
 
-from codegeex.languages import Language, translation_prompt
+from codegeex.languages import Language
 
 Task = Literal["generate", "complete", "translate", "explain"]
 
@@ -25,7 +28,7 @@ def completion(prefix: str, language: Language | None) -> str:
 
 def translation(code: str, source: Language, target: Language) -> str:
     """The paper's translation prompt, which has no tag and ends where the target program begins."""
-    return translation_prompt(code.rstrip(), source, target)
+    return f"code translation\n{source.name}:\n{code.rstrip()}\n{target.name}:\n"
 
 
 # A worked example shows the model what an explanation looks like: plain, then commented line by line.
