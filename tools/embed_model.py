@@ -15,6 +15,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,10 @@ def _temperature(report: Any) -> str:
 
 def trained(config: Any, records: list[dict[str, Any]], recipe: Any) -> str:
     steps = [record for record in records if "loss" in record]
-    tokens, seconds = steps[-1]["tokens"], steps[-1]["seconds"]
+    tokens = steps[-1]["tokens"]
+    # A run that was stopped counts its seconds anew when it goes on.
+    ends = [one for one, after in pairwise(steps) if after["seconds"] < one["seconds"]]
+    seconds = sum(record["seconds"] for record in [*ends, steps[-1]])
     flops = 6 * config.num_parameters * tokens
     final = [record for record in records if "bits_per_byte" in record][-1]
     rows = "\n".join(
