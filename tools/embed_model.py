@@ -102,7 +102,7 @@ def _builtin(report: Any) -> str:
     return f"""Built-in benchmark ({settings["benchmark"]}, n = {settings["samples"]}), pass@1: **{seen} of the problems
 of families that training has, {unseen} of those of other families.**
 
-`codegeex eval builtin --output DIR -n {settings["samples"]} --temperature {_temperature(report)}`
+`codegeex eval builtin --output DIR --n {settings["samples"]} --temperature {_temperature(report)}`
 
 | | pass@1 |
 |---|---|
