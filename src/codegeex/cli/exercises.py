@@ -80,16 +80,16 @@ def exercises_encode(
     from codegeex import tokenizer as tokenizers
     from codegeex.corpus.settings import load
     from codegeex.exercises import lessons
-    from codegeex.exercises.make import read
+    from codegeex.exercises.make import stream
+    from codegeex.exercises.programs import LANGUAGES
     from codegeex.files import check_free
 
     check_free(output)
     chosen = load({"packing": "fit"}, settings or [], "--set")
     encoder = encoding.Encoder(tokenizers.load(tokenizer), chosen, frozenset())
-    rows = read(file)
-    total = len({row["id"] for row in rows})
+    total = sum(1 for _ in stream(file)) // len(LANGUAGES)
     with count_progress("exercises") as tell:
-        report = {"output": str(output), **lessons.write(rows, output, encoder, lambda done: tell(done, total))}
+        report = {"output": str(output), **lessons.write(stream(file), output, encoder, lambda done: tell(done, total))}
     if as_json:
         print(json.dumps(report))
     else:

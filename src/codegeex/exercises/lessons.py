@@ -55,7 +55,7 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
         if others and chance.random() < TRANSLATED:
             source = chance.choice(others)
             yield language.key, prompts.translation(_code(source), languages.get(source["language"]), language), code
-        if chance.random() < EXPLAINED:
+        if chance.random() < EXPLAINED and "explained" in row:
             asked, first_line = prompts.explanation(code, language)
             yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
 

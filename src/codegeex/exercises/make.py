@@ -217,19 +217,27 @@ def write(path: Path, all_rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file that `write` wrote.
+def stream(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file that `write` wrote, one after the other.
 
     Raises:
         CodeGeeXError: no such file, or another kind of file.
     """
+    empty = True
     try:
         with open_text(path) as file:
-            found = [json.loads(line) for line in file if line.strip()]
-        for row in found:
-            _ = row["language"], row["prompt"], row["solution"], row["tests"]
+            for line in file:
+                if line.strip():
+                    row = json.loads(line)
+                    _ = row["language"], row["prompt"], row["solution"], row["tests"]
+                    empty = False
+                    yield row
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise CodeGeeXError(f"{path} is no file of exercises: {error!r}.") from None
-    if not found:
+    if empty:
         raise CodeGeeXError(f"{path} is empty.")
-    return found
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All rows of a file, see `stream`."""
+    return list(stream(path))
