@@ -1,10 +1,11 @@
 """Put a trained model into the package: int8 weights, tokenizer, curves and model card.
 
-    python tools/embed_model.py recipes/nano.yaml data/exercises.jsonl SCORES
+    python tools/embed_model.py SCORES recipes/nano.yaml recipes/nano-everyday.yaml
 
-Everything that the card says is read from what the recipe names (the corpus with its report, the run's records) and
-from the reports in SCORES, a folder of runs of `codegeex eval`: builtin, humaneval-x and others whose names begin so,
-translation-LANGUAGE. What is not there is left out.
+The recipes are those of its runs, each of which goes on from the one before it. Everything that the card says is read
+from what they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of
+`codegeex eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE. What is not there is left
+out.
 """
 
 from __future__ import annotations
@@ -39,25 +40,25 @@ SMALL_MODELS = (
 """HumanEval in Python, pass@1 / 10 / 100 per cent: Chen et al. 2021 (table 1), Xu et al. 2022 (table 3)."""
 
 
-def main(recipe_path: Path, exercises: Path, scores: Path) -> None:
-    recipe = training_recipe.load(recipe_path)
-    run, corpus = Path(recipe.output), Path(recipe.data.tokenizer).parent
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def main(scores: Path, *recipe_paths: Path) -> None:
+    runs = [(path, training_recipe.load(path)) for path in recipe_paths]
+    records = [_records(recipe) for _, recipe in runs]
+    run, corpus = Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
     source = Int8Source(NativeSource(run))
     card = "\n\n".join(
         filled(part)
         for part in (
             head(source.config),
             measured(scores),
-            trained(source.config, records, recipe),
-            learned_from(corpus, exercises, recipe),
+            trained(source.config, records, runs),
+            learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams}),
             LIMITS,
         )
         if part
     )
     shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
     write_model(EMBEDDED_MODEL, source, tokenizer.load(run), {"README.md": card + "\n"})
-    draw_losses(records, recipe, EMBEDDED_MODEL / "loss.png")
+    draw_losses(records, [recipe for _, recipe in runs], EMBEDDED_MODEL / "loss.png")
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
     print(f"{EMBEDDED_MODEL}: {size / 1e6:.1f} MB")
 
@@ -146,34 +147,48 @@ def _temperature(report: Any) -> str:
     return " ".join(sorted({str(value) for value in report["settings"]["temperatures"].values()}))
 
 
-def trained(config: Any, records: list[dict[str, Any]], recipe: Any) -> str:
-    steps = [record for record in records if "loss" in record]
-    tokens = steps[-1]["tokens"]
-    # A run that was stopped counts its seconds anew when it goes on.
+def _records(recipe: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(recipe.output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def _minutes(steps: Sequence[dict[str, Any]]) -> float:
+    """Of a run; one that was stopped counts its seconds anew when it goes on."""
     ends = [one for one, after in pairwise(steps) if after["seconds"] < one["seconds"]]
-    seconds = sum(record["seconds"] for record in [*ends, steps[-1]])
-    flops = 6 * config.num_parameters * tokens
-    final = [record for record in records if "bits_per_byte" in record][-1]
+    return sum(float(record["seconds"]) for record in [*ends, steps[-1]]) / 60
+
+
+def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tuple[Path, Any]]) -> str:
+    items, tokens, minutes = [], 0, 0.0
+    for some, (path, recipe) in zip(records, runs, strict=True):
+        steps = [record for record in some if "loss" in record]
+        tokens, minutes = tokens + steps[-1]["tokens"], minutes + _minutes(steps)
+        mix = ", ".join(
+            f"{_percent(stream.share(False))} / {_percent(stream.share(True))} {Path(stream.shards).name}"
+            for stream in recipe.data.streams
+        )
+        items.append(
+            f"- `{path}`: {len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, "
+            f"{_minutes(steps):.0f} minutes.\n  Windows before / during the decay: {mix}."
+        )
+    final = [record for record in records[-1] if "bits_per_byte" in record][-1]
     rows = "\n".join(
         f"| {languages.get(key).name} | {final['validation'][key]:.3f} | {final['bits_per_byte'][key]:.3f} |"
         for key in sorted(final["bits_per_byte"])
     )
-    mix = ", ".join(
-        f"{_percent(stream.share(False))} / {_percent(stream.share(True))} {Path(stream.shards).name}"
-        for stream in recipe.data.streams
-    )
+    listed = "\n".join(items)
     return f"""
 ## Training
 
-The recipe is `recipes/nano.yaml`, whose head has the commands that make its data and run it: {len(steps):,} steps of
-{recipe.batch_size} x {recipe.data.sequence_length} tokens, {tokens / 1e6:.1f} million tokens in all ({flops:.1e} FLOP
-counted as 6 N D), {seconds / 60:.0f} minutes on two processor cores. Muon for the hidden matrices, Adam for the rest;
-warm-up, plateau, and a linear decay over the last {_percent(recipe.schedule.decay)}. Documents are packed whole and do
-not see each other; a fifth of them are written for fill-in-the-middle. Windows before / during the decay: {mix}.
+{tokens / 1e6:.1f} million tokens in all ({6 * config.num_parameters * tokens:.1e} FLOP counted as 6 N D), {minutes:.0f}
+minutes on two processor cores. Muon for the hidden matrices, Adam for the rest; warm-up, plateau, linear decay.
+Documents are packed whole and do not see each other; a fifth of them are written for fill-in-the-middle. The recipes,
+whose heads have the commands that make their data and run them:
+
+{listed}
 
 ![Training and validation loss](loss.png)
 
-Validation, packages that training never sees:
+Validation, whole files of packages that training never sees:
 
 | language | loss, nats/token | bits/byte |
 |---|---|---|
@@ -184,13 +199,13 @@ def _percent(share: float, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def learned_from(corpus: Path, exercises: Path, recipe: Any) -> str:
+def learned_from(corpus: Path, streams: set[str]) -> str:
     report = json.loads((corpus / "report.json").read_text())
-    paths = [Path(stream.shards) for stream in recipe.data.streams]
+    paths = sorted(map(Path, streams))
     shards = {path.name: json.loads((path / "meta.json").read_text()) for path in paths}
     licences, packages = _taken(corpus)
-    with exercises.open() as file:
-        families = Counter(json.loads(line)["family"] for line in file)
+    made = {path for name in shards if name not in ("files", "pairs") for path in _column(corpus / name, "path")}
+    families = {path.partition("/")[0] for path in made}
     counts = ", ".join(f"{meta['tokens'] / 1e6:.0f} million tokens of {name}" for name, meta in shards.items())
     rows = "\n".join(
         f"| {languages.get(key).name} | {entry['files']:,} | {entry['characters'] / 1e6:.0f} | {entry['pairs']:,} "
@@ -200,10 +215,10 @@ def learned_from(corpus: Path, exercises: Path, recipe: Any) -> str:
     return f"""
 ## Data
 
-{counts[0].upper()}{counts[1:]}; the run drew from these what its steps have room for.
+{counts}: the runs drew from these what their steps have room for.
 
-- **exercises**: {sum(families.values()) // len(MAIN):,} problems of {len(families)} families with solutions in six
-  languages, made by `codegeex exercises`.
+- **exercises** and **everyday**: {len(made):,} problems of {len(families)} families with solutions in six languages,
+  made by `codegeex exercises`. Those of the first run had no explanations yet.
 - **pairs**: docstrings and doc comments with their functions; **files**: whole source files. Both come from
   {packages:,} named releases in `recipes/nano-sources.yaml` and `recipes/languages-sources.yaml`, each with its exact
   version and licence. Files are filtered by the paper's rules and more; equal and similar ones, secrets and licence
@@ -224,15 +239,21 @@ in no training data.
 
 def _taken(corpus: Path) -> tuple[str, int]:
     """Rows of licences, and how many packages there are, by the ledgers of what training may see."""
-    from pyarrow import parquet
-
-    rows = set()
-    for kind in ("files", "pairs"):
-        table = parquet.read_table(corpus / kind / FILE, columns=["licence", "source", "path"])
-        rows |= set(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    rows = {
+        row
+        for kind in ("files", "pairs")
+        for row in zip(*(_column(corpus / kind, name) for name in ("licence", "source", "path")), strict=True)
+    }
     counted = Counter(licence for licence, _, _ in rows)
     shown = "\n".join(f"| {name} | {count:,} |" for name, count in counted.most_common())
     return shown, len({source for _, source, _ in rows})
+
+
+def _column(shards: Path, name: str) -> list[str]:
+    """A column of the ledger of a shard directory."""
+    from pyarrow import parquet
+
+    return parquet.read_table(shards / FILE, columns=[name])[name].to_pylist()  # type: ignore[no-any-return]
 
 
 LIMITS = """
@@ -240,44 +261,45 @@ LIMITS = """
 
 - It knows the kinds of functions that the exercises have. Asked for others, it writes what looks like code.
 - Requests in other words than the exercises use, or with several conditions, are often misread. It does not converse.
-- `explain` was not trained: it copies the code. Context ends at 512 tokens; longer prompts lose their beginning.
+- `explain` says line by line what code does, of such functions as it can write.
+- The context ends at 512 tokens; longer prompts lose their beginning.
 - The 17 languages beyond the six it can recognise and continue, no more.
 - Nothing was filtered for insecure code beyond secrets and addresses."""
 
 
-def draw_losses(records: list[dict[str, Any]], recipe: Any, path: Path) -> None:
-    """Training loss (mean of 20 steps) and validation loss per language over tokens."""
+def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], path: Path) -> None:
+    """Training loss (mean of 20 steps) and validation loss per language over tokens, the runs one after the other."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    steps = [record for record in records if "loss" in record]
-    per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
-    width = 20
-    means = [
-        (steps[end - 1]["tokens"] / 1e6, sum(record["loss"] for record in steps[end - width : end]) / width)
-        for end in range(width, len(steps) + 1, width)
-    ]
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    axes.plot(*zip(*means, strict=True), color="0.2", label="training")
-    checks = [record for record in records if "validation" in record]
-    for key in (key for key in checks[0]["validation"] if key in MAIN):
-        axes.plot(
-            [record["step"] * per_step for record in checks],
-            [record["validation"][key] for record in checks],
-            marker=".",
-            linewidth=1,
-            label=f"files, {languages.get(key).name}",
-        )
-    axes.axvline(recipe.schedule.decay_begins * per_step, color="0.6", linestyle=":", label="decay begins")
-    axes.set(xlabel="million tokens", ylabel="loss, nats per token", ylim=(0.3, 6))
+    begun, width = 0.0, 20
+    losses: list[tuple[float, float]] = []
+    checks: dict[str, list[tuple[float, float]]] = {key: [] for key in MAIN}
+    for some, recipe in zip(records, recipes, strict=True):
+        steps = [record for record in some if "loss" in record]
+        per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
+        losses += [
+            (begun + end * per_step, sum(record["loss"] for record in steps[end - width : end]) / width)
+            for end in range(width, len(steps) + 1, width)
+        ]
+        for record in (record for record in some if "validation" in record and (record["step"] or not begun)):
+            for key in MAIN:
+                checks[key].append((begun + record["step"] * per_step, record["validation"][key]))
+        axes.axvline(begun + recipe.schedule.decay_begins * per_step, color="0.7", linestyle=":")
+        begun += len(steps) * per_step
+    axes.plot(*zip(*losses, strict=True), color="0.2", label="training")
+    for key, points in checks.items():
+        axes.plot(*zip(*points, strict=True), marker=".", linewidth=1, label=f"files, {languages.get(key).name}")
+    axes.set(xlabel="million tokens (dotted: a decay begins)", ylabel="loss, nats per token", ylim=(0, 7))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, ncols=2)
     figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*map(Path, sys.argv[1:]))
