@@ -7,6 +7,7 @@ import os
 # Models here are so small that a second thread only waits, and on a busy machine it waits long. Before numpy and torch.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from codegeex.engine.numpy_backend import NumpyBackend
     from codegeex.engine.torch_backend import TorchBackend
     from codegeex.model import CodeGeeX
+    from codegeex.sandbox import Sandbox
 
 # The same examples every time, and no deadline: the machine may be busy.
 settings.register_profile("codegeex", deadline=None, derandomize=True)
@@ -109,3 +111,15 @@ def torch_backend(tiny_model: CodeGeeX) -> TorchBackend:
     from codegeex.engine.torch_backend import TorchBackend
 
     return TorchBackend(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """One with the tools of all languages that exercises have."""
+    from codegeex.exercises.programs import LANGUAGES
+    from codegeex.sandbox import Sandbox, toolchains
+
+    if missing := [name for name in LANGUAGES if toolchains.missing(name)]:
+        pytest.skip(f"no tools for {', '.join(missing)}")
+    with Sandbox(workers=2) as sandbox:
+        yield sandbox

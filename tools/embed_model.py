@@ -25,9 +25,8 @@ from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.checkpoint import Int8Source, NativeSource, write_model
 from codegeex.corpus.ledger import FILE
 from codegeex.evaluation.report import read_report
+from codegeex.exercises.programs import LANGUAGES
 from codegeex.training import recipe as training_recipe
-
-MAIN = ("python", "cpp", "java", "javascript", "go", "rust")
 
 SMALL_MODELS = (
     ("Codex 12M", "2.00", "3.62", "8.58"),
@@ -99,7 +98,7 @@ def measured(folder: Path) -> str:
 def _builtin(report: Any) -> str:
     settings, by = report["settings"], report["languages"]
     seen, unseen = (_score(report, f"{kind}_pass@1") for kind in ("seen", "unseen"))
-    rows = "\n".join(f"| {languages.get(key).name} | {_score(by[key], 'pass@1')} |" for key in MAIN if key in by)
+    rows = "\n".join(f"| {languages.get(key).name} | {_score(by[key], 'pass@1')} |" for key in LANGUAGES if key in by)
     return f"""Built-in benchmark ({settings["benchmark"]}, n = {settings["samples"]}), pass@1: **{seen} of the problems
 of families that training has, {unseen} of those of other families.**
 
@@ -113,7 +112,7 @@ of families that training has, {unseen} of those of other families.**
 def _generation(reports: Sequence[Any]) -> Iterator[str]:
     """HumanEval-X in all languages, which may have been measured in several runs with different numbers of samples."""
     table = ["| HumanEval-X, generation | n | pass@1 | pass@10 | pass@100 |", "|---|---|---|---|---|"]
-    found = [(key, report) for key in MAIN for report in reports if key in report["languages"]]
+    found = [(key, report) for key in LANGUAGES for report in reports if key in report["languages"]]
     for key, report in found:
         scores = " | ".join(_score(report["languages"][key], f"pass@{k}") for k in (1, 10, 100))
         table.append(f"| {languages.get(key).name} | {report['settings']['samples']} | {scores} |")
@@ -125,10 +124,10 @@ they saw thousands of times as many tokens):"""
 
 
 def _translation(reports: Sequence[Any]) -> Iterator[str]:
-    names = " | ".join(languages.get(key).name for key in MAIN)
-    table = [f"| HumanEval-X, from \\ to | {names} |", "|---|" + "---|" * len(MAIN)]
+    names = " | ".join(languages.get(key).name for key in LANGUAGES)
+    table = [f"| HumanEval-X, from \\ to | {names} |", "|---|" + "---|" * len(LANGUAGES)]
     for report in reports:
-        cells = [_score(report["languages"].get(key, {}), "pass@1") for key in MAIN]
+        cells = [_score(report["languages"].get(key, {}), "pass@1") for key in LANGUAGES]
         table.append(f"| {languages.get(report['settings']['source']).name} | {' | '.join(cells)} |")
     if reports:
         yield f"Translation, pass@1, n = {reports[0]['settings']['samples']}, T = {_temperature(reports[0])}:"
@@ -245,7 +244,9 @@ def _taken(corpus: Path) -> tuple[str, int]:
         for row in zip(*(_column(corpus / kind, name) for name in ("licence", "source", "path")), strict=True)
     }
     counted = Counter(licence for licence, _, _ in rows)
-    shown = "\n".join(f"| {name} | {count:,} |" for name, count in counted.most_common())
+    shown = "\n".join(
+        f"| {name} | {count:,} |" for name, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    )
     return shown, len({source for _, source, _ in rows})
 
 
@@ -277,7 +278,7 @@ def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], pat
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     begun, width = 0.0, 20
     losses: list[tuple[float, float]] = []
-    checks: dict[str, list[tuple[float, float]]] = {key: [] for key in MAIN}
+    checks: dict[str, list[tuple[float, float]]] = {key: [] for key in LANGUAGES}
     for some, recipe in zip(records, recipes, strict=True):
         steps = [record for record in some if "loss" in record]
         per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
@@ -286,7 +287,7 @@ def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], pat
             for end in range(width, len(steps) + 1, width)
         ]
         for record in (record for record in some if "validation" in record and (record["step"] or not begun)):
-            for key in MAIN:
+            for key in LANGUAGES:
                 checks[key].append((begun + record["step"] * per_step, record["validation"][key]))
         axes.axvline(begun + recipe.schedule.decay_begins * per_step, color="0.7", linestyle=":")
         begun += len(steps) * per_step

@@ -11,7 +11,6 @@ two of these can run side by side.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,12 +23,11 @@ import yaml
 
 from codegeex import tokenizer
 from codegeex.exercises import builtin
-from codegeex.exercises.families import FAMILIES
 from codegeex.exercises.make import make, rows, write
+from codegeex.exercises.programs import LANGUAGES
 from codegeex.model.transformer import Layer
 from codegeex.training import loop, recipe
 
-MAIN = ("cpp", "go", "java", "javascript", "python", "rust")
 WARMUP = 0.05
 """Share of the steps."""
 
@@ -90,11 +88,10 @@ def without_top_query() -> Iterator[None]:
 def validation(folder: Path, corpus: Path) -> Path:
     """The sets that variants are measured on."""
     folder.mkdir(parents=True)
-    for name in MAIN:
+    for name in LANGUAGES:
         shutil.copytree(corpus / "validation" / name, folder / name)
     for name, held_out in (("seen", False), ("unseen", True)):
-        families = [key for key, one in FAMILIES.items() if one.held_out == held_out and not one.common]
-        made = make(150, 77, families, taken=builtin.tasks(), one_wording=True)
+        made = make(150, 77, builtin.families(held_out), taken=builtin.tasks(), one_wording=True)
         write(folder / f"{name}.jsonl", (row for one in made.exercises for row in rows(one)))
     return folder
 
@@ -110,22 +107,23 @@ def main() -> None:
     torch.set_num_threads(1)
     base = recipe.load(asked.recipe)
     lines = []
+    sets: dict[Path, Path] = {}
     for name, overrides in variants(base, asked.other_corpus).items():
         if asked.only and name not in asked.only:
             continue
         corpus = asked.other_corpus if name.startswith("vocabulary") else Path(base.data.tokenizer).parent
         folder = asked.output / name.replace(" ", "-").replace(",", "")
-        sets = validation(folder.with_name(f"{folder.name}.validation"), corpus)
-        one = recipe.load(asked.recipe, [*overrides, f"output={folder}", f"data.validation={sets}"])
+        if corpus not in sets:
+            sets[corpus] = validation(asked.output / f"validation-{len(sets)}", corpus)
+        one = recipe.load(asked.recipe, [*overrides, f"output={folder}", f"data.validation={sets[corpus]}"])
         steps = asked.tokens // (one.batch_size * one.data.sequence_length)
         schedule = replace(one.schedule, steps=steps, warmup=max(1, round(steps * WARMUP)))
         one = replace(one, schedule=schedule, validate_every=steps, save_every=steps, samples=[])
         with without_top_query() if name == "no top query" else nullcontext():
-            loop.train(one, lambda record: None)
-        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+            loop.train(one, (records := []).append)
         bits = [record["bits_per_byte"] for record in records if "bits_per_byte" in record][-1]
         speed = [record["tokens_per_second"] for record in records if "loss" in record][-1]
-        code = sum(bits[key] for key in MAIN) / len(MAIN)
+        code = sum(bits[key] for key in LANGUAGES) / len(LANGUAGES)
         lines.append(f"| {name} | {code:.3f} | {bits['seen']:.3f} | {bits['unseen']:.3f} | {speed:,} |")
         print(lines[-1], flush=True)
     head = "| variant | source files | exercises, seen families | unseen families | tokens/s |\n|---|---|---|---|---|\n"

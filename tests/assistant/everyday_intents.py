@@ -29,7 +29,7 @@ class Intent:
 _TEXTS = ((("hello",), "olleh"), (("a b",), "b a"), (("",), ""))
 
 INTENTS = (
-    Intent("write a factorial function", (INT,), INT, (((5,), 120), ((0,), 1), ((7,), 5040))),
+    Intent("write a factorial function", (INT,), INT, (((5,), 120), ((0,), 1), ((1,), 1), ((7,), 5040), ((8,), 40320))),
     Intent("reverse a string", (STR,), STR, _TEXTS),
     Intent("add up all the numbers in a list", (INTS,), INT, ((([1, 2, 3],), 6), (([-4, 4],), 0))),
     Intent("find the smallest number in an array", (INTS,), INT, ((([3, 1, 2],), 1), (([-5, 7],), -5))),

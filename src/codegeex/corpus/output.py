@@ -83,9 +83,9 @@ def packer(directory: Path, encoder: Encoder) -> Iterator[Packer]:
             writer.add(ids, origin["language"], padding)
             origins.add(origin)
 
-        packing_up = Packer(packing, segment, tokenizer.end_of_text, emit)
-        yield packing_up
-        packing_up.close()
+        filling = Packer(packing, segment, tokenizer.end_of_text, emit)
+        yield filling
+        filling.close()
 
 
 def finish(

@@ -25,14 +25,17 @@ _SEED = 20_261_128
 FILE = Path(__file__).parents[1] / "assets/builtin/problems.jsonl.gz"
 
 
+def families(held_out: bool) -> list[str]:
+    """The families that a model can be measured with, of one half."""
+    return [name for name, one in FAMILIES.items() if one.held_out == held_out and not one.common]
+
+
 def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
     """Draw the benchmark: what was drawn, and its rows.
 
     Every row says its number, whether its family is held out, the version, and its task (`Exercise.task`).
     """
-    measured = {name: one.held_out for name, one in FAMILIES.items() if not one.common}
-    seen = make(HALF, _SEED, [name for name, held in measured.items() if not held], guard=guard, one_wording=True)
-    held = make(HALF, _SEED, [name for name, held in measured.items() if held], guard=guard, one_wording=True)
+    seen, held = (make(HALF, _SEED, families(half), guard=guard, one_wording=True) for half in (False, True))
     both = Made(
         exercises=[one for pair in zip(seen.exercises, held.exercises, strict=True) for one in pair],
         duplicates=seen.duplicates + held.duplicates,

@@ -49,8 +49,8 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
     for row in rows:
         language = languages.get(row["language"])
         code = _code(row)
-        yield language.key, f"{language.tag}\n{row['prompt']}", _ended(row["solution"])
-        yield language.key, language.intent_prompt(_wording(row["intents"], chance)), code
+        yield language.key, prompts.completion(row["prompt"], language), _ended(row["solution"])
+        yield language.key, prompts.generation(_wording(row["intents"], chance), language), code
         others = [other for other in rows if other["language"] != language.key]
         if others and chance.random() < TRANSLATED:
             source = chance.choice(others)
@@ -103,18 +103,21 @@ def write(
     Returns:
         `exercises`, `documents`, `tokens`, and the tokens of each of the `languages`.
     """
-    done, documents = 0, 0
+    done = documents = 0
     tokens: Counter[str] = Counter()
     with output.packer(folder, encoder) as packer:
         waiting: list[tuple[str, str, str, Row]] = []
 
         def flush() -> None:
+            nonlocal documents
             texts = [(head, text) for _, head, text, _ in waiting]
             chances = [encoder.chance("lesson", documents + place, "exercises") for place in range(len(waiting))]
             for (language, _, _, row), encoded in zip(waiting, encoder.encode(texts, chances), strict=True):
                 ids = np.frombuffer(encoded, encoder.dtype)
                 packer.add(ids, _origin(row, language))
                 tokens[language] += len(ids)
+            documents += len(waiting)
+            waiting.clear()
 
         for _, group in groupby(rows, lambda row: row["id"]):
             exercise = list(group)
@@ -123,11 +126,8 @@ def write(
             done += 1
             if done % TOGETHER == 0:
                 flush()
-                documents += len(waiting)
-                waiting.clear()
                 tell(done)
         flush()
-        documents += len(waiting)
     return {
         "exercises": done,
         "documents": documents,

@@ -101,7 +101,7 @@ class Schedule:
             place = min(1.0, step / max(1, round(self.steps * self.decay)))
             cosine = self.floor + (1 - self.floor) * (1 + math.cos(math.pi * place)) / 2
             return cosine * min(1.0, (step + 1) / max(1, self.warmup))
-        decay_steps = max(1, round(self.steps * self.decay))
+        decay_steps = self.steps - self.decay_begins
         return min(1.0, (step + 1) / max(1, self.warmup), (self.steps - step) / decay_steps)
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codegeex.exercises.build import block, ret
+from codegeex.exercises.build import block, count_up, empty_map, let, loop, ret, var
 from codegeex.exercises.exercise import Draft
+from codegeex.exercises.families.pieces import args
 from codegeex.exercises.families.registry import family
 from codegeex.exercises.ir import Block, Expr, Function, Name
-from codegeex.exercises.types import Type
+from codegeex.exercises.types import INT, Type, map_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,6 @@ class Known:
         """One way to ask for it, with one of its solutions."""
         params = tuple(Name(rng.choice(names.split()), type_) for names, type_ in self.params)
         body = rng.choice(self.bodies(*params))
-        alone = len(params) == 1
         return Draft(
             Function(
                 rng.choice(self.names.split()),
@@ -53,9 +53,15 @@ class Known:
                 body if isinstance(body, tuple) else block(ret(body)),
             ),
             rng.choice(self.tasks),
-            [[one] for one in self.inputs] if alone else self.inputs,
+            args(self.inputs) if len(params) == 1 else self.inputs,
             asked=self.asked,
         )
+
+
+def tallied(source: Name, one: Name) -> Block:
+    """Count how often each thing occurs in a list or a text."""
+    counts = var("counts", map_of(one.type, INT))
+    return block(let(counts, empty_map(one.type, INT)), loop(one, source, [count_up(counts, one)]), ret(counts))
 
 
 def everyday(name: str, level: int, programs: Sequence[Known]) -> None:

@@ -9,11 +9,9 @@ from codegeex.exercises.build import (
     block,
     change,
     collect,
-    count_up,
     divides,
     empty,
     empty_list,
-    empty_map,
     fold,
     length,
     let,
@@ -27,7 +25,7 @@ from codegeex.exercises.build import (
     var,
     when,
 )
-from codegeex.exercises.families.everyday import Known, everyday
+from codegeex.exercises.families.everyday import Known, everyday, tallied
 from codegeex.exercises.ir import Block, Expr, Name, op
 from codegeex.exercises.types import BOOL, FLOAT, GRID, INT, INTS, STR, STRS, map_of
 
@@ -112,11 +110,6 @@ def _swapped_ends(values: Name) -> list[Block]:
 def _dot(first: Name, second: Name) -> list[Block]:
     total, i = var("total"), var("i")
     return [block(let(total, 0), loop(i, span(0, length(first)), [add(total, first[i] * second[i])]), ret(total))]
-
-
-def _frequencies(values: Name) -> list[Block]:
-    one, counts = _each(values), var("counts", map_of(INT, INT))
-    return [block(let(counts, empty_map(INT, INT)), loop(one, values, [count_up(counts, one)]), ret(counts))]
 
 
 def _all_equal(values: Name) -> list[Block]:
@@ -206,7 +199,7 @@ everyday(
             ([[1, 2, 3], [4, 5, 6]], [[], []], [[2], [-3]], [[0, 1], [5, 7]]), ("dot product",)),
         Known("count_frequencies frequencies count_values", ("count how often each number occurs in a list",
             "return a map from each number of a list to how often it occurs"), (_LIST,), map_of(INT, INT),
-            _frequencies, _LISTS, ("frequency of elements in a list",)),
+            lambda v: [tallied(v, _each(v))], _LISTS, ("frequency of elements in a list",)),
         Known("first_element head first_of", ("return the first element of a list", "get the first number of a list"),
             (_LIST,), INT, lambda v: [v[0]], _FULL, ("first element of a list",)),
         Known("last_element last_of tail_element", ("return the last element of a list",

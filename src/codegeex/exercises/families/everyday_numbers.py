@@ -32,7 +32,6 @@ from codegeex.exercises.types import BOOL, FLOAT, INT, INTS, STR, STRS
 
 _N = ("n number num", INT)
 _A, _B = ("a first x", INT), ("b second y", INT)
-_SOME = (6, 7, 0, 1, 12, 45, 100, 9)
 _PAIRS = ([3, 8], [9, 2], [5, 5], [-4, 6], [0, -7], [12, 30])
 _SIZES = ([2.0, 3.0], [1.5, 4.0], [10.0, 0.5], [7.0, 7.0])
 _REALS = (0.0, 1.0, 2.5, 10.0, 37.5, 100.0)

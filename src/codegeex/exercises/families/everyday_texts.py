@@ -22,7 +22,7 @@ from codegeex.exercises.build import (
     var,
     when,
 )
-from codegeex.exercises.families.everyday import Known, everyday
+from codegeex.exercises.families.everyday import Known, everyday, tallied
 from codegeex.exercises.ir import Block, Expr, Name, op
 from codegeex.exercises.types import BOOL, BUILDER, CHAR, INT, STR, STRS, map_of
 
@@ -44,15 +44,17 @@ def _count_char(source: Name, letter: Name) -> list[Expr]:
     return [fold("count", one, source, None, one.eq(letter))]
 
 
+def _capital(word: Name) -> Expr:
+    return text(op("char_upper", word[0]), op("from", word, 1))
+
+
 def _capitalized(word: Name) -> list[Block]:
-    first = op("char_upper", word[0])
-    return [block(when(empty(word), [ret("")]), ret(text(first, op("from", word, 1))))]
+    return [block(when(empty(word), [ret("")]), ret(_capital(word)))]
 
 
 def _all_capitalized(source: Name) -> list[Block]:
     word, words = var("word", STR), var("words", STRS)
-    made = text(op("char_upper", word[0]), op("from", word, 1))
-    return [block(let(words, collect(word, op("words", source), made)), ret(op("join", words, " ")))]
+    return [block(let(words, collect(word, op("words", source), _capital(word))), ret(op("join", words, " ")))]
 
 
 def _anagrams(first: Name, second: Name) -> list[Block]:
@@ -91,11 +93,6 @@ def _longest(source: Name) -> list[Block]:
 def _reversed_words(source: Name) -> list[Block]:
     words, turned = var("words", STRS), var("turned", STRS)
     return [block(let(words, op("words", source)), let(turned, backwards(words)), ret(op("join", turned, " ")))]
-
-
-def _frequencies(source: Name) -> list[Block]:
-    counts = var("counts", map_of(CHAR, INT))
-    return [block(let(counts, empty_map(CHAR, INT)), loop(_C, source, [count_up(counts, _C)]), ret(counts))]
 
 
 def _repeated(source: Name, times: Name) -> list[Block]:
@@ -215,7 +212,7 @@ everyday(
         Known("letter_frequencies count_letters char_frequencies",
             ("count how often each character occurs in a string",
             "return a map from each character of a string to how often it occurs"), (_TEXT,), map_of(CHAR, INT),
-            _frequencies, _TEXTS, ("character frequency", "count characters in a string",
+            lambda s: [tallied(s, _C)], _TEXTS, ("character frequency", "count characters in a string",
             "frequency of each letter")),
         Known("parse_number to_number string_to_int", ("convert a string to a number",
             "parse a string as a whole number"), (_TEXT,), INT, lambda s: [op("parse_int", s)], ("12", "-7", "0",
