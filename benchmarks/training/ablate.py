@@ -36,7 +36,7 @@ def variants(base: recipe.Recipe, other: Path | None) -> dict[str, list[str]]:
     """What each variant overrides."""
 
     def weighted(pairs: float, files: float, exercises: float) -> list[str]:
-        weights = {"pairs": pairs, "files": files, "exercises": exercises}
+        weights = {"pairs": pairs, "files": files, "exercises": exercises, "everyday": 0}
         streams = [{"shards": s.shards, "weight": weights[Path(s.shards).name]} for s in base.data.streams]
         return [f"data.streams={yaml.safe_dump([s for s in streams if s['weight']], default_flow_style=True)}"]
 

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from pyarrow import parquet
 
 from codegeex import languages, prompts, tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
@@ -87,15 +88,16 @@ def shards(tmp_path_factory):
     encoder = Encoder(
         tokenizer.load(EMBEDDED_MODEL), Settings(packing="fit", sequence_length=256, fim_rate=0.0), frozenset()
     )
-    report = lessons.write([row for one in made.exercises for row in rows(one)], folder / "shards", encoder)
+    times = {"keep_chars": 1, "filter_numbers": 1, "everyday_texts": 3}
+    report = lessons.write([row for one in made.exercises for row in rows(one)], folder / "shards", encoder, times)
     return folder / "shards", report, made, encoder
 
 
-def test_shards_hold_every_document_once(shards):
+def test_shards_hold_every_document(shards):
     folder, report, made, encoder = shards
     read = Shards(folder, 256)
     assert report["exercises"] == 30
-    assert 12 * 30 < report["documents"] < 24 * 30
+    assert 12 * 50 < report["documents"] < 24 * 50
     assert report["tokens"] == sum(report["languages"].values())
     assert report["languages"] == read.meta["tokens_per_language"]
     end = encoder.tokenizer.end_of_text
@@ -113,13 +115,26 @@ def test_the_ledger_names_the_exercises(shards):
     assert named == {f"{one.family}/{one.id}" for one in made.exercises}
 
 
+def test_exercises_of_small_families_are_written_more_often(shards):
+    folder, _, made, _ = shards
+    assert set(Counter(one.family for one in made.exercises).values()) == {10}
+    paths = parquet.read_table(folder / ledger.FILE)["path"].to_pylist()  # a row for each document
+    written = Counter(path.partition("/")[0] for path in paths)
+    assert 2.6 < written["everyday_texts"] / written["keep_chars"] < 3.4
+
+
+def test_families_are_evened_out():
+    times = lessons.repeats({"large": 900, "usual": 300, "small": 30, "tiny": 2})
+    assert times == {"large": 1, "usual": 1, "small": 10, "tiny": lessons.MOST_REPEATS}
+
+
 def test_fill_in_the_middle_at_the_rate_that_is_asked_for(tmp_path):
     written = [row for one in make(40, 2, ["filter_numbers"]).exercises for row in rows(one)]
     shares = {}
     for rate in (0.0, 0.5):
         settings = Settings(packing="fit", fim_rate=rate)
         encoder = Encoder(tokenizer.load(EMBEDDED_MODEL), settings, frozenset())
-        report = lessons.write(written, tmp_path / str(rate), encoder)
+        report = lessons.write(written, tmp_path / str(rate), encoder, {"filter_numbers": 1})
         read = Shards(tmp_path / str(rate), 512)
         middle = encoder.tokenizer.special_ids["<|fim_middle|>"]
         shares[rate] = sum(int((read.window(index) == middle).sum()) for index in range(len(read)))

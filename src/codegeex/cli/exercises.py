@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,9 +88,11 @@ def exercises_encode(
     check_free(output)
     chosen = load({"packing": "fit"}, settings or [], "--set")
     encoder = encoding.Encoder(tokenizers.load(tokenizer), chosen, frozenset())
-    total = sum(1 for _ in stream(file)) // len(LANGUAGES)
+    families = Counter(row["family"] for row in stream(file) if row["language"] == LANGUAGES[0])
     with count_progress("exercises") as tell:
-        report = {"output": str(output), **lessons.write(stream(file), output, encoder, lambda done: tell(done, total))}
+        times, total = lessons.repeats(families), families.total()
+        written = lessons.write(stream(file), output, encoder, times, lambda done: tell(done, total))
+        report = {"output": str(output), **written}
     if as_json:
         print(json.dumps(report))
     else:

@@ -27,7 +27,7 @@ FILE = Path(__file__).parents[1] / "assets/builtin/problems.jsonl.gz"
 
 def families(held_out: bool) -> list[str]:
     """The families that a model can be measured with, of one half."""
-    return [name for name, one in FAMILIES.items() if one.held_out == held_out and not one.common]
+    return [name for name, one in FAMILIES.items() if one.held_out == held_out and not one.training_only]
 
 
 def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:

@@ -30,6 +30,9 @@ TRANSLATED = 0.5
 EXPLAINED = 0.15
 """Share of the solutions that are explained; a third of the prompt is the same for all."""
 
+MOST_REPEATS = 16
+"""Of an exercise in one file: enough for a family of thirty exercises to be heard beside families of five hundred."""
+
 TOGETHER = 512
 """Exercises encoded at a time."""
 
@@ -58,6 +61,20 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
         if chance.random() < EXPLAINED and "explained" in row:
             asked, first_line = prompts.explanation(code, language)
             yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
+
+
+def repeats(exercises: Mapping[str, int]) -> dict[str, int]:
+    """How often each exercise of a family is written, so that families have about the same share of the documents.
+
+    Some families have a few dozen exercises in all. A model that sees each of these as often as it sees those of large
+    families learns nothing of them (docs/log.md, 2026-11-28). No two repeats are alike: wordings, languages that are
+    translated from and the pieces of fill-in-the-middle are drawn anew.
+
+    Args:
+        exercises: how many each family has.
+    """
+    mean = sum(exercises.values()) / len(exercises)
+    return {name: min(MOST_REPEATS, max(1, round(mean / count))) for name, count in exercises.items()}
 
 
 def _origin(row: Row, language: str) -> dict[str, str]:
@@ -90,6 +107,7 @@ def write(
     rows: Iterable[Row],
     folder: Path,
     encoder: Encoder,
+    times: Mapping[str, int],
     tell: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Write the lessons of exercises as a shard directory, with its ledger.
@@ -98,6 +116,7 @@ def write(
         rows: of a file of exercises, the languages of each one after the other.
         folder: the directory; must not exist.
         encoder: tokenizer, windows, share of fill-in-the-middle.
+        times: how often each family's exercises are written, see `repeats`.
         tell: hears how many exercises are done.
 
     Returns:
@@ -121,8 +140,9 @@ def write(
 
         for _, group in groupby(rows, lambda row: row["id"]):
             exercise = list(group)
-            made = lessons(exercise, random.Random(f"{encoder.settings.seed} {exercise[0]['id']}"))
-            waiting += [(language, head, text, exercise[0]) for language, head, text in made]
+            chance = random.Random(f"{encoder.settings.seed} {exercise[0]['id']}")
+            for _ in range(times[exercise[0]["family"]]):
+                waiting += [(language, head, text, exercise[0]) for language, head, text in lessons(exercise, chance)]
             done += 1
             if done % TOGETHER == 0:
                 flush()

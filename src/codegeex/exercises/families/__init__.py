@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codegeex.exercises.families import (
     arithmetic,
+    composed,
     counting,
     dates,
     everyday_lists,
@@ -23,7 +24,7 @@ from codegeex.exercises.families import (
 from codegeex.exercises.families.registry import FAMILIES, Family, exercise
 
 __all__ = [
-    "FAMILIES", "Family", "arithmetic", "counting", "dates", "everyday_lists", "everyday_numbers", "everyday_texts",
-    "exercise", "grids", "lists", "ranking", "recursion", "selecting", "sequences", "simulation", "structures",
-    "texts", "words",
+    "FAMILIES", "Family", "arithmetic", "composed", "counting", "dates", "everyday_lists", "everyday_numbers",
+    "everyday_texts", "exercise", "grids", "lists", "ranking", "recursion", "selecting", "sequences", "simulation",
+    "structures", "texts", "words",
 ]  # fmt: skip

@@ -67,6 +67,6 @@ def tallied(source: Name, one: Name) -> Block:
 def everyday(name: str, level: int, programs: Sequence[Known]) -> None:
     """Enter a family that draws one of these programs."""
 
-    @family(name, level, common=True)
+    @family(name, level, training_only=True)
     def draw(rng: random.Random) -> Draft:
         return rng.choice(programs).draw(rng)

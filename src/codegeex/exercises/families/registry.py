@@ -25,26 +25,28 @@ class Family:
         level: 1 (a line or two) to 3 (several steps).
         held_out: for the benchmark only: a model never trains on any of it.
         draw: draws a problem.
-        common: for training only: its problems are known to everybody, and no measure of anything.
+        training_only: no measure of anything: what it draws is known to everybody, or younger than the benchmark.
     """
 
     name: str
     level: int
     held_out: bool
     draw: Drawing
-    common: bool = False
+    training_only: bool = False
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def family(name: str, level: int, *, held_out: bool = False, common: bool = False) -> Callable[[Drawing], Drawing]:
+def family(
+    name: str, level: int, *, held_out: bool = False, training_only: bool = False
+) -> Callable[[Drawing], Drawing]:
     """Enters a function into the table."""
 
     def enter(draw: Drawing) -> Drawing:
         if name in FAMILIES:
             raise CodeGeeXError(f"two families are called {name!r}.")
-        FAMILIES[name] = Family(name, level, held_out, draw, common)
+        FAMILIES[name] = Family(name, level, held_out, draw, training_only)
         return draw
 
     return enter
