@@ -1,6 +1,6 @@
 import pytest
 
-from codegeex import languages
+from codegeex import languages, prompts
 from codegeex.errors import CodeGeeXError
 
 # Facts of the original, section 4.5: form of the tag, languages.
@@ -73,7 +73,7 @@ def test_comments_are_comments_of_the_language(language):
     assert len(lines) == 2
     opening = language.line_comment or language.block_comment[0]
     assert all(line.startswith(opening) for line in lines)
-    assert language.intent_prompt("sort") == f"{language.tag}\n{language.comment('sort')}\n"
+    assert prompts.generation("sort", language) == f"{language.tag}\n{language.comment('sort')}\n"
 
 
 def test_benchmark_order():

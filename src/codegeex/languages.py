@@ -57,10 +57,6 @@ class Language:
         lines = text.splitlines() or [""]
         return "\n".join(" ".join(part for part in (opening, line.rstrip(), closing) if part) for line in lines)
 
-    def intent_prompt(self, intent: str) -> str:
-        """What a program for `intent` continues: the language's tag, then the intent as a comment."""
-        return f"{self.tag}\n{self.comment(intent.strip())}\n"
-
 
 # Comment families: (line comment, (block opening, block closing)).
 _C = ("//", ("/*", "*/"))

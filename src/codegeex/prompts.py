@@ -16,7 +16,7 @@ Task = Literal["generate", "complete", "translate", "explain"]
 
 def generation(intent: str, language: Language) -> str:
     """The language tag and the intent as a comment; the model continues with the program."""
-    return language.intent_prompt(intent)
+    return f"{language.tag}\n{language.comment(intent.strip())}\n"
 
 
 def completion(prefix: str, language: Language | None) -> str:

@@ -53,7 +53,7 @@ def test_documents_are_what_the_prompts_ask():
                 found["translated"] += 1
             else:
                 wordings = {variant for one in row["intents"] for variant in (one, one[0].swapcase() + one[1:])}
-                assert head in {languages.get(language).intent_prompt(wording) for wording in wordings}
+                assert head in {prompts.generation(wording, languages.get(language)) for wording in wordings}
                 assert head.startswith(tag)
                 assert text.rstrip() == whole.rstrip()
                 found["intent"] += 1

@@ -15,7 +15,7 @@ import numpy as np
 from daft import DataType, Series, col
 from numpy.typing import NDArray
 
-from codegeex import languages
+from codegeex import languages, prompts
 from codegeex import tokenizer as tokenizers
 from codegeex.corpus import engine
 from codegeex.corpus.choosing import among
@@ -111,8 +111,8 @@ def encode_pairs(
         for pair, key, origin, wordings, body in zip(*columns, strict=True):
             most = 1 if origin in encoder.validation else max(1, aim // counts[key])
             chosen = random.Random(f"{encoder.settings.seed} wording {pair}").sample(wordings, min(most, len(wordings)))
-            prompt = languages.get(key).intent_prompt
-            texts += [(prompt(intent), body.strip("\n") + "\n") for intent in chosen]
+            spoken = languages.get(key)
+            texts += [(prompts.generation(intent, spoken), body.strip("\n") + "\n") for intent in chosen]
             chances += [encoder.chance("pair", pair * 16 + place, origin) for place in range(len(chosen))]
             ends.append(len(texts))
         documents = encoder.encode(texts, chances)

@@ -25,6 +25,7 @@ from codegeex.training import lora
 from codegeex.training.checkpoints import RunDirectory
 from codegeex.training.data import Mixture, make_batch
 from codegeex.training.guard import MOST_SKIPPED, Guard
+from codegeex.training.memory import keep_freed_memory
 from codegeex.training.optimizer import make_optimizers, set_rate
 from codegeex.training.page import page
 from codegeex.training.parallel import World, clip_gradients
@@ -63,6 +64,8 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
     validation = Validation(recipe, vocabulary)
     values = starting_values(recipe, vocabulary)
     world = World.join(recipe)
+    if world.device.type == "cpu":
+        keep_freed_memory()
     with RunDirectory(recipe, world) as run:
         model = _shared_model(recipe, world)
         optimizers = make_optimizers(model, recipe.optimizer)
