@@ -1,10 +1,11 @@
 """Put a trained model into the package: int8 weights, tokenizer, curves and model card.
 
-    python tools/embed_model.py SCORES recipes/nano.yaml
+    python tools/embed_model.py SCORES recipes/nano.yaml recipes/nano-everyday.yaml
 
-Everything that the card says is read from what the recipe names (the corpus with its report, the run's records) and
-from the reports in SCORES, a folder of runs of `codegeex eval`: builtin, humaneval-x and others whose names begin so,
-translation-LANGUAGE. What is not there is left out.
+The recipes are those of its runs, each of which goes on from the one before it. Everything that the card says is read
+from what they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of
+`codegeex eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE. What is not there is left
+out.
 """
 
 from __future__ import annotations
@@ -38,25 +39,25 @@ SMALL_MODELS = (
 """HumanEval in Python, pass@1 / 10 / 100 per cent: Chen et al. 2021 (table 1), Xu et al. 2022 (table 3)."""
 
 
-def main(scores: Path, path: Path) -> None:
-    recipe = training_recipe.load(path)
-    run, corpus = Path(recipe.output), Path(recipe.data.tokenizer).parent
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def main(scores: Path, *recipe_paths: Path) -> None:
+    runs = [(path, training_recipe.load(path)) for path in recipe_paths]
+    records = [_records(recipe) for _, recipe in runs]
+    run, corpus = Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
     source = Int8Source(NativeSource(run))
     card = "\n\n".join(
         filled(part)
         for part in (
             head(source.config),
             measured(scores),
-            trained(source.config, records, path, recipe),
-            learned_from(corpus, [stream.shards for stream in recipe.data.streams]),
+            trained(source.config, records, runs),
+            learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams}),
             LIMITS,
         )
         if part
     )
     shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
     write_model(EMBEDDED_MODEL, source, tokenizer.load(run), {"README.md": card + "\n"})
-    draw_losses(records, recipe, EMBEDDED_MODEL / "loss.png")
+    draw_losses(records, [recipe for _, recipe in runs], EMBEDDED_MODEL / "loss.png")
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
     print(f"{EMBEDDED_MODEL}: {size / 1e6:.1f} MB")
 
@@ -69,7 +70,7 @@ def filled(text: str) -> str:
 
 def head(config: Any) -> str:
     return f"""
-# The embedded model, second version
+# The embedded model, third version
 
 A CodeGeeX model (pre-LayerNorm decoder with a top query layer, arXiv 2303.17568) of {config.num_parameters:,}
 parameters: {config.num_layers} + 1 layers, width {config.hidden_size}, {config.num_attention_heads} heads, vocabulary
@@ -78,7 +79,7 @@ row), tables and layer norms float16.
 
 It is there so that everything works the moment codegeex is installed, without a download. It writes small functions of
 common kinds in Python, C++, Java, JavaScript, Go and Rust, and translates such functions between them. It was trained
-on two processor cores in little more than an hour, so **it knows little beyond that: run what it writes before you
+on two processor cores in two hours, so **it knows little beyond that: run what it writes before you
 trust it.**"""
 
 
@@ -145,37 +146,44 @@ def _temperature(report: Any) -> str:
     return " ".join(sorted({str(value) for value in report["settings"]["temperatures"].values()}))
 
 
+def _records(recipe: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(recipe.output) / "metrics.jsonl").read_text().splitlines()]
+
+
 def _minutes(steps: Sequence[dict[str, Any]]) -> float:
     """Of a run; one that was stopped counts its seconds anew when it goes on."""
     ends = [one for one, after in pairwise(steps) if after["seconds"] < one["seconds"]]
     return sum(float(record["seconds"]) for record in [*ends, steps[-1]]) / 60
 
 
-def trained(config: Any, records: Sequence[dict[str, Any]], path: Path, recipe: Any) -> str:
-    steps = [record for record in records if "loss" in record]
-    tokens = steps[-1]["tokens"]
-    mix = "\n".join(
-        f"| {Path(stream.shards).name} | {_percent(stream.share(False))} | {_percent(stream.share(True))} |"
-        for stream in recipe.data.streams
-    )
-    final = [record for record in records if "bits_per_byte" in record][-1]
+def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tuple[Path, Any]]) -> str:
+    items, tokens, minutes = [], 0, 0.0
+    for some, (path, recipe) in zip(records, runs, strict=True):
+        steps = [record for record in some if "loss" in record]
+        tokens, minutes = tokens + steps[-1]["tokens"], minutes + _minutes(steps)
+        mix = ", ".join(
+            f"{_percent(stream.share(False))} / {_percent(stream.share(True))} {Path(stream.shards).name}"
+            for stream in recipe.data.streams
+        )
+        items.append(
+            f"- `{path}`: {len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, "
+            f"{_minutes(steps):.0f} minutes.\n  Windows before / during the decay: {mix}."
+        )
+    final = [record for record in records[-1] if "bits_per_byte" in record][-1]
     rows = "\n".join(
         f"| {languages.get(key).name} | {final['validation'][key]:.3f} | {final['bits_per_byte'][key]:.3f} |"
         for key in sorted(final["bits_per_byte"])
     )
+    listed = "\n".join(items)
     return f"""
 ## Training
 
-{len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, {tokens / 1e6:.1f} million in all
-({6 * config.num_parameters * tokens:.1e} FLOP counted as 6 N D), {_minutes(steps):.0f} minutes on two processor cores.
-Muon for the hidden matrices, Adam for the rest; warm-up, plateau, linear decay. Documents are packed whole and do not
-see each other; a fifth of them are written for fill-in-the-middle.
+{tokens / 1e6:.1f} million tokens in all ({6 * config.num_parameters * tokens:.1e} FLOP counted as 6 N D), {minutes:.0f}
+minutes on two processor cores. Muon for the hidden matrices, Adam for the rest; warm-up, plateau, linear decay.
+Documents are packed whole and do not see each other; a fifth of them are written for fill-in-the-middle. The recipes,
+whose heads have the commands that make their data and run them:
 
-`codegeex train {path}` (its head has the commands that make the data)
-
-| windows of | plateau | decay |
-|---|---|---|
-{mix}
+{listed}
 
 {HISTORY}
 
@@ -188,7 +196,7 @@ Validation, whole files of packages that training never sees:
 {rows}"""
 
 
-HISTORY = """The first 1,000 steps were taken with an earlier set of exercises: without composed problems and
+HISTORY = """The first 1,000 steps were taken with an earlier set of exercises: without composed problems and without
 explanations, small families as rare as they are, everyday programs only as far as the exercises have them."""
 
 
@@ -196,9 +204,10 @@ def _percent(share: float, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def learned_from(corpus: Path, streams: Sequence[str]) -> str:
+def learned_from(corpus: Path, streams: set[str]) -> str:
     report = json.loads((corpus / "report.json").read_text())
-    shards = {Path(one).name: json.loads((Path(one) / "meta.json").read_text()) for one in streams}
+    paths = sorted(map(Path, streams))
+    shards = {path.name: json.loads((path / "meta.json").read_text()) for path in paths}
     licences, packages = _taken(corpus)
     made = {path for name in shards if name not in ("files", "pairs") for path in _column(corpus / name, "path")}
     families = {path.partition("/")[0] for path in made}
@@ -211,7 +220,7 @@ def learned_from(corpus: Path, streams: Sequence[str]) -> str:
     return f"""
 ## Data
 
-{counts}: the run drew from these what its steps have room for.
+{counts}: the runs drew from these what their steps have room for.
 
 - **exercises** and **everyday**: {len(made):,} problems of {len(families)} families with solutions in six languages,
   made by `codegeex exercises`.
@@ -265,36 +274,39 @@ LIMITS = """
 - Nothing was filtered for insecure code beyond secrets and addresses."""
 
 
-def draw_losses(records: Sequence[dict[str, Any]], recipe: Any, path: Path) -> None:
-    """Training loss (mean of 20 steps) and validation loss per language over tokens."""
+def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], path: Path) -> None:
+    """Training loss (mean of 20 steps) and validation loss per language over tokens, the runs one after the other."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    steps, width = [record for record in records if "loss" in record], 20
-    per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
-    ends = range(width, len(steps) + 1, width)
-    losses = [sum(record["loss"] for record in steps[end - width : end]) / width for end in ends]
-    axes.plot([end * per_step for end in ends], losses, color="0.2", label="training")
-    checks = [record for record in records if "validation" in record]
-    for key in LANGUAGES:
-        axes.plot(
-            [record["step"] * per_step for record in checks],
-            [record["validation"][key] for record in checks],
-            marker=".",
-            linewidth=1,
-            label=f"files, {languages.get(key).name}",
-        )
-    axes.axvline(recipe.schedule.decay_begins * per_step, color="0.7", linestyle=":")
-    axes.set(xlabel="million tokens (dotted: the decay begins)", ylabel="loss, nats per token", ylim=(0, 7))
+    begun, width = 0.0, 20
+    losses: list[tuple[float, float]] = []
+    checks: dict[str, list[tuple[float, float]]] = {key: [] for key in LANGUAGES}
+    for some, recipe in zip(records, recipes, strict=True):
+        steps = [record for record in some if "loss" in record]
+        per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
+        losses += [
+            (begun + end * per_step, sum(record["loss"] for record in steps[end - width : end]) / width)
+            for end in range(width, len(steps) + 1, width)
+        ]
+        for record in (record for record in some if "validation" in record and (record["step"] or not begun)):
+            for key in LANGUAGES:
+                checks[key].append((begun + record["step"] * per_step, record["validation"][key]))
+        axes.axvline(begun + recipe.schedule.decay_begins * per_step, color="0.7", linestyle=":")
+        begun += len(steps) * per_step
+    axes.plot(*zip(*losses, strict=True), color="0.2", label="training")
+    for key, points in checks.items():
+        axes.plot(*zip(*points, strict=True), marker=".", linewidth=1, label=f"files, {languages.get(key).name}")
+    axes.set(xlabel="million tokens (dotted: a decay begins)", ylabel="loss, nats per token", ylim=(0, 7))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, ncols=2)
     figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     main(*map(Path, sys.argv[1:]))

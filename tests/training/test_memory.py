@@ -33,7 +33,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
 def test_freed_memory_is_used_again_without_page_faults():
     faults = {
-        way: int(subprocess.run([sys.executable, "-c", PROGRAM, way], capture_output=True, check=True, timeout=60).stdout)
+        way: int(
+            subprocess.run([sys.executable, "-c", PROGRAM, way], capture_output=True, check=True, timeout=60).stdout
+        )
         for way in ("usual", "keep")
     }
     assert faults["keep"] < faults["usual"] / 10

@@ -2,7 +2,6 @@
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from codegeex.training import loop
 from codegeex.training import recipe as recipes
 from codegeex.training.data import Mixture, make_batch
 from codegeex.training.recipe import Schedule
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_run_learns_and_its_model_generates(dataset, tmp_path, write_recipe):
@@ -191,10 +188,3 @@ def test_an_existing_output_is_refused(dataset, tmp_path, write_recipe):
     (tmp_path / "model").mkdir()
     with pytest.raises(CodeGeeXError, match="exists already"):
         loop.train(recipes.load(write_recipe(dataset, tmp_path)))
-
-
-def test_shipped_recipes_are_valid():
-    for path in sorted((ROOT / "recipes").glob("*.yaml")):
-        if "sources" not in path.name:
-            overrides = [f"start={ROOT / 'src/codegeex/assets/nano'}"] if path.stem == "finetune" else []
-            assert recipes.load(path, overrides).output
