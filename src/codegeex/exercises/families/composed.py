@@ -41,7 +41,7 @@ from codegeex.exercises.families.pieces import (
     word_test,
 )
 from codegeex.exercises.families.registry import family
-from codegeex.exercises.ir import Block, Expr, Function, Name, Statement, lit, op
+from codegeex.exercises.ir import Block, Expr, Function, Name, Node, Statement, lit, op, walk
 from codegeex.exercises.narration import words
 from codegeex.exercises.types import BOOL, INT, INTS, STR, STRS, Type
 
@@ -196,6 +196,12 @@ def _value(rng: random.Random, numbers: list[Name], depth: int) -> Expr:
     return _formula(rng, numbers, depth)
 
 
+def _used(numbers: list[Name], *nodes: Node) -> list[Name]:
+    """Those of the numbers that occur."""
+    there = {one for node in nodes for one in walk(node) if isinstance(one, Name)}
+    return [number for number in numbers if number in there]
+
+
 @family("formula", 1, training_only=True)
 def formula(rng: random.Random) -> Draft:
     """An expression, said in words."""
@@ -203,6 +209,7 @@ def formula(rng: random.Random) -> Draft:
     value = _value(rng, numbers, rng.randint(1, 3))
     while isinstance(value, Name):
         value = _value(rng, numbers, rng.randint(1, 3))
+    numbers = _used(numbers, value)
     inputs: Args = [[rng.randint(-9, 30) for _ in numbers] for _ in range(8)]
     name = rng.choice(("compute", "evaluate", "formula", "combine", "result_of", "work_out"))
     name = f"{name}_{'_'.join(one.name for one in numbers)}" if rng.random() < 0.5 else name
@@ -249,6 +256,7 @@ def decision(rng: random.Random) -> Draft:
     said = ", ".join(
         f"{words(answer)} if {words(condition)}" for condition, answer in zip(conditions, answers[:-1], strict=True)
     )
+    numbers = _used(numbers, *conditions, *answers)
     name = rng.choice(("classify", "decide", "choose", "rate", "pick", "judge"))
     inputs: Args = [[rng.randint(-6, 24) for _ in numbers] for _ in range(10)]
     return Draft(
@@ -294,6 +302,7 @@ def check(rng: random.Random) -> Draft:
     numbers = [var(name) for name in rng.choice(_NAMES)][: rng.randint(1, 3)]
     first = _condition(rng, numbers)
     condition = rng.choice((first, first & _condition(rng, numbers), first | _condition(rng, numbers)))
+    numbers = _used(numbers, condition)
     name = rng.choice(("is_valid", "matches", "holds", "is_allowed", "accepts", "applies", "is_good", "fits"))
     inputs: Args = [[rng.randint(-6, 24) for _ in numbers] for _ in range(12)]
     return Draft(
