@@ -211,7 +211,7 @@ def formula(rng: random.Random) -> Draft:
         value = _value(rng, numbers, rng.randint(1, 3))
     numbers = _used(numbers, value)
     inputs: Args = [[rng.randint(-9, 30) for _ in numbers] for _ in range(8)]
-    name = rng.choice(("compute", "evaluate", "formula", "combine", "result_of", "work_out"))
+    name = rng.choice(("compute", "evaluate", "formula", "combine", "outcome_of", "work_out"))
     name = f"{name}_{'_'.join(one.name for one in numbers)}" if rng.random() < 0.5 else name
     return Draft(Function(name, tuple(numbers), INT, block(ret(value))), f"return {words(value)}", inputs)
 
