@@ -110,8 +110,16 @@ def test_layers_keep_what_was_planned(precision, recompute):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [[], ["layout.recompute=true"], ["precision=float32", "optimizer.muon_lr=0.0"]])
-def test_a_small_model_takes_the_memory_that_was_planned(changes):
+@pytest.mark.parametrize(
+    ("changes", "margin"),
+    [
+        ([], 0.33),
+        # Up to two fifths more where layers are recomputed: free blocks that the C library finds no use for.
+        (["layout.recompute=true"], 0.5),
+        (["precision=float32", "optimizer.muon_lr=0.0"], 0.33),
+    ],
+)
+def test_a_small_model_takes_the_memory_that_was_planned(changes, margin):
     """Steps of a real model in a process of its own, whose size before them is taken off."""
     script = Path(__file__).with_name("measure_memory.py")
     overrides = ["model={hidden_size: 512, num_layers: 7, num_attention_heads: 8, vocab_size: 8192}", *changes]
@@ -121,8 +129,7 @@ def test_a_small_model_takes_the_memory_that_was_planned(changes):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     planned = plans.plan(recipes.load(RECIPES / "base.yaml", overrides), plans.Hardware()).total_memory
-    # Up to two fifths more where layers are recomputed: free blocks that the C library finds no use for.
-    assert float(done.stdout) == pytest.approx(planned, rel=0.5)
+    assert float(done.stdout) == pytest.approx(planned, rel=margin)
 
 
 def test_the_figures_of_the_paper():

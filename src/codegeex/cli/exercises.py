@@ -82,13 +82,12 @@ def exercises_encode(
     from codegeex.corpus.settings import load
     from codegeex.exercises import lessons
     from codegeex.exercises.make import stream
-    from codegeex.exercises.programs import LANGUAGES
     from codegeex.files import check_free
 
     check_free(output)
     chosen = load({"packing": "fit"}, settings or [], "--set")
     encoder = encoding.Encoder(tokenizers.load(tokenizer), chosen, frozenset())
-    families = Counter(row["family"] for row in stream(file) if row["language"] == LANGUAGES[0])
+    families = Counter(exercise[0]["family"] for exercise in lessons.exercises(stream(file)))
     with count_progress("exercises") as tell:
         times, total = lessons.repeats(families), families.total()
         written = lessons.write(stream(file), output, encoder, times, lambda done: tell(done, total))

@@ -63,7 +63,12 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
             yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
 
 
-def repeats(exercises: Mapping[str, int]) -> dict[str, int]:
+def exercises(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows of a file by exercise: its languages stand one after the other."""
+    return (list(group) for _, group in groupby(rows, lambda row: row["id"]))
+
+
+def repeats(families: Mapping[str, int]) -> dict[str, int]:
     """How often each exercise of a family is written, so that families have about the same share of the documents.
 
     Some families have a few dozen exercises in all. A model that sees each of these as often as it sees those of large
@@ -71,10 +76,10 @@ def repeats(exercises: Mapping[str, int]) -> dict[str, int]:
     translated from and the pieces of fill-in-the-middle are drawn anew.
 
     Args:
-        exercises: how many each family has.
+        families: how many exercises each has.
     """
-    mean = sum(exercises.values()) / len(exercises)
-    return {name: min(MOST_REPEATS, max(1, round(mean / count))) for name, count in exercises.items()}
+    mean = sum(families.values()) / len(families)
+    return {name: min(MOST_REPEATS, max(1, round(mean / count))) for name, count in families.items()}
 
 
 def _origin(row: Row, language: str) -> dict[str, str]:
@@ -138,8 +143,7 @@ def write(
             documents += len(waiting)
             waiting.clear()
 
-        for _, group in groupby(rows, lambda row: row["id"]):
-            exercise = list(group)
+        for exercise in exercises(rows):
             chance = random.Random(f"{encoder.settings.seed} {exercise[0]['id']}")
             for _ in range(times[exercise[0]["family"]]):
                 waiting += [(language, head, text, exercise[0]) for language, head, text in lessons(exercise, chance)]

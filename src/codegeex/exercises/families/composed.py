@@ -7,6 +7,7 @@ done must be read from the words, part by part.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from codegeex.exercises.build import (
     add,
@@ -119,26 +120,33 @@ def _word_end(rng: random.Random, source: Expr, w: Name, noun: str) -> _End:
     ))  # fmt: skip
 
 
-@family("number_pipeline", 3, training_only=True)
-def number_pipeline(rng: random.Random) -> Draft:
-    xs, x = many(rng, INTS)
+def _pipeline(
+    rng: random.Random, given: Name, element: Name, noun: str, stage: Callable[..., _Stage], end: Callable[..., _End]
+) -> tuple[Function, str]:
+    """A function that takes one to three steps over a list, or over the words of a text, and what it does in words."""
+    source, type_ = given, INTS if element.type == INT else STRS
     body: list[Statement] = []
-    told, named, source = [], [], xs
+    if given.type == STR:
+        source = var("parts", STRS)
+        body.append(let(source, op("words", given)))
+    told, named = [f"start with the {noun} of a {'text' if given.type == STR else 'list'}"], list[str]()
     for _ in range(rng.randint(1, 3)):
-        task, name, value = _number_stage(rng, source, x, xs.name)
+        task, name, value = stage(rng, source, element, noun)
         if name in named:
             continue
-        source = var(name, INTS)
+        source = var(name, type_)
         body.append(let(source, value))
         told.append(task)
         named.append(name)
-    end, name, result, last = _number_end(rng, source, x, xs.name)
-    inputs = args(int_lists(rng))
-    return Draft(
-        Function("_".join([*named, name]), (xs,), result, (*body, *last)),
-        _told(f"{xs.name} of a list", told, end),
-        inputs,
-    )
+    task, name, result, last = end(rng, source, element, noun)
+    told.append(f"and {task}")
+    return Function("_".join([*named, name]), (given,), result, (*body, *last)), ", ".join(told)
+
+
+@family("number_pipeline", 3, training_only=True)
+def number_pipeline(rng: random.Random) -> Draft:
+    xs, x = many(rng, INTS)
+    return Draft(*_pipeline(rng, xs, x, xs.name, _number_stage, _number_end), args(int_lists(rng)))
 
 
 @family("word_pipeline", 3, training_only=True)
@@ -146,29 +154,14 @@ def word_pipeline(rng: random.Random) -> Draft:
     ws, w = many(rng, STRS)
     of_text = rng.random() < 0.4
     given, noun = (text_name(rng), "words") if of_text else (ws, ws.name)
-    body: list[Statement] = [let(var("parts", STRS), op("words", given))] if of_text else []
-    told, named, source = [], [], var("parts", STRS) if of_text else ws
-    for _ in range(rng.randint(1, 3)):
-        task, name, value = _word_stage(rng, source, w, noun)
-        if name in named:
-            continue
-        source = var(name, STRS)
-        body.append(let(source, value))
-        told.append(task)
-        named.append(name)
-    end, name, result, last = _word_end(rng, source, w, noun)
+    function, task = _pipeline(rng, given, w, noun, _word_stage, _word_end)
     inputs = args([sentence(rng, 3, 7) for _ in range(6)] + [word(rng)] if of_text else word_lists(rng))
-    return Draft(
-        Function("_".join([*named, name]), (given,), result, (*body, *last)),
-        _told(f"{noun} of a text" if of_text else f"{noun} of a list", told, end),
-        inputs,
-        note="Words are separated by spaces." if of_text else "",
-    )
+    return Draft(function, task, inputs, note="Words are separated by spaces." if of_text else "")
 
 
-def _told(source: str, steps: list[str], end: str) -> str:
-    """The steps in a row."""
-    return f"start with the {source}, {', '.join(steps)}, and {end}"
+def _numbers(rng: random.Random, most: int) -> list[Name]:
+    """Up to so many parameters whose names go together."""
+    return [var(name) for name in rng.choice(_NAMES)][: rng.randint(1, most)]
 
 
 def _formula(rng: random.Random, numbers: list[Name], depth: int) -> Expr:
@@ -205,7 +198,7 @@ def _used(numbers: list[Name], *nodes: Node) -> list[Name]:
 @family("formula", 1, training_only=True)
 def formula(rng: random.Random) -> Draft:
     """An expression, said in words."""
-    numbers = [var(name) for name in rng.choice(_NAMES)][: rng.randint(1, 3)]
+    numbers = _numbers(rng, 3)
     value = _value(rng, numbers, rng.randint(1, 3))
     while isinstance(value, Name):
         value = _value(rng, numbers, rng.randint(1, 3))
@@ -242,7 +235,7 @@ def _condition(rng: random.Random, numbers: list[Name]) -> Expr:
 @family("decision", 2, training_only=True)
 def decision(rng: random.Random) -> Draft:
     """Two or three cases, in order."""
-    numbers = [var(name) for name in rng.choice(_NAMES)][: rng.randint(1, 2)]
+    numbers = _numbers(rng, 2)
     conditions = [_condition(rng, numbers) for _ in range(rng.randint(1, 2))]
     labels, count = rng.random() < 0.5, len(conditions) + 1
     answers: list[Expr] = (
@@ -250,18 +243,16 @@ def decision(rng: random.Random) -> Draft:
         if labels
         else [_value(rng, numbers, 1) for _ in range(count)]
     )
-    body: list[Statement] = [
-        when(condition, [ret(answer)]) for condition, answer in zip(conditions, answers[:-1], strict=True)
-    ]
-    said = ", ".join(
-        f"{words(answer)} if {words(condition)}" for condition, answer in zip(conditions, answers[:-1], strict=True)
-    )
+    *chosen, otherwise = answers
+    cases = list(zip(conditions, chosen, strict=True))
+    body = [when(condition, [ret(answer)]) for condition, answer in cases]
+    said = ", ".join(f"{words(answer)} if {words(condition)}" for condition, answer in cases)
     numbers = _used(numbers, *conditions, *answers)
     name = rng.choice(("classify", "decide", "choose", "rate", "pick", "judge"))
     inputs: Args = [[rng.randint(-6, 24) for _ in numbers] for _ in range(10)]
     return Draft(
-        Function(f"{name}_{numbers[0].name}", tuple(numbers), STR if labels else INT, block(*body, ret(answers[-1]))),
-        f"return {said}, and {words(answers[-1])} otherwise".replace('"', "'"),
+        Function(f"{name}_{numbers[0].name}", tuple(numbers), STR if labels else INT, block(*body, ret(otherwise))),
+        f"return {said}, and {words(otherwise)} otherwise".replace('"', "'"),
         inputs,
     )
 
@@ -299,7 +290,7 @@ def until(rng: random.Random) -> Draft:
 @family("check", 2, training_only=True)
 def check(rng: random.Random) -> Draft:
     """Whether something holds for numbers."""
-    numbers = [var(name) for name in rng.choice(_NAMES)][: rng.randint(1, 3)]
+    numbers = _numbers(rng, 3)
     first = _condition(rng, numbers)
     condition = rng.choice((first, first & _condition(rng, numbers), first | _condition(rng, numbers)))
     numbers = _used(numbers, condition)
