@@ -15,7 +15,6 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -134,7 +133,7 @@ def main() -> None:
             config = PRESETS[preset]
         results[f"train {name}"] = train(config, changes, options.peak_tflops, options.steps)
         print(f"train {name}: {results[f'train {name}']}", file=sys.stderr)
-    shape = TINY if options.quick else replace(PRESETS["13b"])
+    shape = TINY if options.quick else PRESETS["13b"]
     for int8 in (False, True):
         for batch in (1, 16):
             name = f"decode 13B shape, {'int8' if int8 else 'half precision'}, batch {batch}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from codegeex.errors import CodeGeeXError, WorkFailed
 
@@ -29,11 +31,32 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
-def open_text(path: Path) -> IO[str]:
-    """A UTF-8 text file to read, unpacked where its name ends in .gz."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")  # type: ignore[return-value]
-    return path.open(encoding="utf-8")
+def json_lines(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines with the numbers of their lines, unpacked where its name ends in .gz.
+
+    Args:
+        kind: what the file should be, for the error: "file of exercises".
+
+    Raises:
+        CodeGeeXError: no such file, a damaged one, a line that is no JSON object, or nothing in it.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise ValueError("it holds no object")
+                    yield number, row
+    except (ValueError, RecursionError) as error:
+        raise CodeGeeXError(f"{path}, line {number}: no {kind} ({error}).") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CodeGeeXError(f"{path} is no {kind} that can be read: {reason}.") from None
+    if not number:
+        raise CodeGeeXError(f"{path} is empty.")
 
 
 def write_text(path: Path, text: str) -> None:

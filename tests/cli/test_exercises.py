@@ -94,6 +94,7 @@ def test_a_benchmark_is_kept_out(run, tmp_path):
         (("--families", "nonsense"), "no family"),
         (("--families", "peaks"), "held out"),
         (("--levels", "9"), "--levels"),
+        (("--families", "filter_numbers", "--levels", "3"), "of level 3"),
     ],
 )
 def test_bad_input(run, tmp_path, arguments, words):
@@ -104,10 +105,24 @@ def test_bad_input(run, tmp_path, arguments, words):
 
 
 def test_no_file_of_exercises(run, tmp_path):
-    (tmp_path / "x.jsonl").write_text("{}\n")
-    code, _, err = run("exercises", "check", tmp_path / "x.jsonl")
-    assert code == 2
-    assert "no file of exercises" in err
+    file, packed = tmp_path / "x.jsonl", tmp_path / "x.jsonl.gz"
+    run("exercises", "build", "--output", packed, "--count", 4, "--families", " filter_numbers,sum_numbers ", "--json")
+    assert {row["family"] for row in read(packed)} == {"filter_numbers", "sum_numbers"}
+    row = read(packed)[0]
+    whole = bytearray(packed.read_bytes())
+    whole[len(whole) // 2 :] = bytes(len(whole) - len(whole) // 2)
+    packed.write_bytes(whole)
+    for key in ("id", "family", "intents"):
+        file.write_text(json.dumps({name: value for name, value in row.items() if name != key}) + "\n")
+        for verb in (("check", file), ("encode", file, "--tokenizer", EMBEDDED_MODEL, "--output", tmp_path / "shards")):
+            code, _, err = run("exercises", *verb)
+            assert (code, f"line 1: no file of exercises (no {key})" in err) == (2, True)
+    for path, content in ((file, "{}\n"), (file, "[1]\n"), (file, "no json\n"), (packed, None)):
+        if content:
+            path.write_text(content)
+        code, _, err = run("exercises", "check", path)
+        assert code == 2
+        assert "no file of exercises" in err
 
 
 def test_builtin_judges_samples_made_elsewhere(run, tmp_path):

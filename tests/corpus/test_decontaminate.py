@@ -87,7 +87,7 @@ def test_what_is_no_benchmark_is_refused(tmp_path, content):
     path = tmp_path / "a.jsonl"
     path.write_text(content)
     if content:
-        with pytest.raises(CodeGeeXError, match=r"a\.jsonl is not a benchmark"):
+        with pytest.raises(CodeGeeXError, match=r"a\.jsonl, line 1: no benchmark"):
             list(read_benchmark(path))
     with pytest.raises(CodeGeeXError, match="missing"):
         list(read_benchmark(tmp_path / "missing.jsonl"))

@@ -15,7 +15,7 @@ from codegeex.exercises.make import rows
 from codegeex.exercises.operations import Refused
 from codegeex.exercises.types import BOOL, INT
 
-WHICH, X, Y = var("which"), var("x"), var("y")
+WHICH, X, Y = var("which"), var("a"), var("b")
 INPUTS = [(7, 3), (-7, 3), (3, -8), (0, 5), (12, 0), (-1, -1), (40, 9)]
 EXPRESSIONS = 60
 """In one program: compiling takes longer than they do."""

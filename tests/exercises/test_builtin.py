@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from codegeex.evaluation.builtin import Builtin, load, split_scores
 from codegeex.exercises import builtin
 from codegeex.exercises.check import check
 from codegeex.exercises.families import FAMILIES
-from codegeex.exercises.make import make, rows
+from codegeex.exercises.make import make
+from codegeex.exercises.programs import program
 from codegeex.sandbox import Result
 
 LANGUAGES = ("python", "cpp", "java", "javascript", "go", "rust")
@@ -36,13 +38,23 @@ def test_training_data_leaves_it_out():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_references_pass_and_others_do_not(sandbox, language):
-    problems = load(language)
+    """The solution of a problem of another family with the same parameters and result compiles, and is wrong."""
+    by_types: dict[str, list[dict[str, Any]]] = {}
+    for python in (row for row in builtin.problems() if row["language"] == "python"):
+        alike = by_types.setdefault(python["declaration"].rpartition("(")[2], [])
+        if python["family"] not in {row["family"] for row in alike}:
+            alike.append(python)
+    rows = {row["number"]: row for row in builtin.problems() if row["language"] == language}
+    problems = {problem.number: problem for problem in load(language)}
     rules = Builtin()
-    for problem in random.Random(2).sample(problems, 3):
+    for alike in random.Random(2).sample([some for some in by_types.values() if len(some) > 1], 3):
+        one, other = (rows[row["number"]] for row in alike[:2])
+        problem = problems[one["number"]]
         assert sandbox.run(rules.reference(problem)).passed, problem.task_id
         assert sandbox.run(rules.program(problem, problem.solution + "\n")).passed, problem.task_id
-        wrong: Result = sandbox.run(rules.program(problem, "\n"))
-        assert not wrong.passed
+        code = f"{other['declaration']}{other['solution']}".replace(other["name"], one["name"])
+        wrong: Result = sandbox.run(program(language, "", code, one["tests"]))
+        assert wrong.verdict in ("wrong", "runtime_error"), (problem.task_id, other["number"])
 
 
 def test_prompts():
@@ -100,9 +112,12 @@ def test_references_of_all_problems_pass(sandbox):
     assert not checked.failures, checked.report()["failures"][:3]
 
 
-def test_the_file_is_what_the_command_writes_without_a_benchmark_to_keep_out():
+def test_the_file_is_what_the_command_writes_now():
+    """But for problems that were left out as too much like HumanEval, which is not here to be asked."""
     made, numbered = builtin.build()
     assert len(made.exercises) == 2 * builtin.HALF
-    first = next(iter(numbered))
-    assert set(first) == set(builtin.problems()[0])
-    assert [row["language"] for row in rows(made.exercises[0])] == list(LANGUAGES)
+    written = {(row["id"], row["language"]): row for row in numbered}
+    shared = [row for row in builtin.problems() if (row["id"], row["language"]) in written]
+    assert len(shared) > 0.85 * len(written)
+    for row in shared:
+        assert {**written[row["id"], row["language"]], "number": row["number"]} == row

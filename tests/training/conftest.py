@@ -11,17 +11,18 @@ import pytest
 from codegeex import shards, tokenizer
 
 SENTENCE = "def add(a, b):\n    return a + b\n"
+VARIANTS = {"a": SENTENCE, "b": "# it adds\n" + SENTENCE, "validation/python": SENTENCE}
 
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
-    """Two streams and a validation set that hold nothing but one function, over and over."""
+    """Two streams and a validation set that hold nothing but one function, over and over; the second with a comment."""
     root = tmp_path_factory.mktemp("data")
-    vocabulary = tokenizer.train([SENTENCE] * 3, 300)
+    vocabulary = tokenizer.train(list(VARIANTS.values()), 300)
     (root / "tokenizer").mkdir()
     vocabulary.save(root / "tokenizer")
-    ids = [*vocabulary.encode("# language: Python\n" + SENTENCE), vocabulary.end_of_text]
-    for name in ("a", "b", "validation/python"):
+    for name, text in VARIANTS.items():
+        ids = [*vocabulary.encode("# language: Python\n" + text), vocabulary.end_of_text]
         with shards.create(root / name, len(vocabulary), vocabulary.fingerprint) as writer:
             for _ in range(100):
                 writer.add(ids, "python")

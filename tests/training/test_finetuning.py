@@ -1,5 +1,6 @@
 """Fine-tuning: examples of which only solutions are learned, low-rank adaptation, and what comes out of it."""
 
+import gzip
 import json
 import tempfile
 from pathlib import Path
@@ -68,6 +69,14 @@ def test_long_examples_are_cut_as_the_original_cuts_them(byte_tokenizer, tmp_pat
     assert [windows.window(index).tolist() for index in range(len(windows))] == [ids[s : s + 33] for s in starts]
 
 
+def test_examples_may_be_packed(byte_tokenizer, tmp_path):
+    path = write(tmp_path / "a.jsonl", [{"prompt": PROMPT, "solution": SOLUTION}])
+    packed = tmp_path / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    one, other = Examples(path, byte_tokenizer, 64), Examples(packed, byte_tokenizer, 64)
+    assert (one.window(0) == other.window(0)).all()
+
+
 def test_a_language_puts_its_tag_before_the_prompt(byte_tokenizer, tmp_path):
     example = {"language": "go", "prompt": "// two\n", "solution": "x := 2\n"}
     windows = Examples(write(tmp_path / "a.jsonl", [example]), byte_tokenizer, 64)
@@ -80,11 +89,11 @@ def test_a_language_puts_its_tag_before_the_prompt(byte_tokenizer, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"prompt": "a"}', "line 1: no example"),
-        ('{"solution": "a"}\n[1]', "line 2: no example"),
+        ('{"prompt": "a"}', "line 1: no file of examples"),
+        ('{"solution": "a"}\n[1]', "line 2: no file of examples"),
         ('{"solution": 3}', "a text called solution"),
         ('{"solution": "a", "language": "klingon"}', "klingon"),
-        ("not json", "line 1: no example"),
+        ("not json", "line 1: no file of examples"),
         ("\n\n", "no solution to learn"),
     ],
 )
@@ -92,7 +101,7 @@ def test_bad_examples_are_named(byte_tokenizer, tmp_path, content, message):
     (tmp_path / "a.jsonl").write_text(content)
     with pytest.raises(CodeGeeXError, match=message):
         Examples(tmp_path / "a.jsonl", byte_tokenizer, 16)
-    with pytest.raises(CodeGeeXError, match="cannot read examples"):
+    with pytest.raises(CodeGeeXError, match="no file of examples that can be read: No such file"):
         Examples(tmp_path / "none.jsonl", byte_tokenizer, 16)
 
 

@@ -193,6 +193,8 @@ def test_the_command():
     content = json.loads(run(PAPER, *options, "--json").stdout)
     assert content["layout"] == {"tensor": 8, "data": 192}
     assert content["total_memory"] == sum(content["memory"].values())
+    assert content["memory_per_device_gb"] == pytest.approx(content["total_memory"] / 1e9, abs=1e-3)
+    assert run(RECIPES / "base.yaml", "--memory", "1TiB").stdout.count("of 1099.5") == 1
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,37 @@ def test_another_recipe_does_not_take_over_a_run(dataset, tmp_path, write_recipe
     run(recipes.load(path, ["validate_every=3", "keep=1"]))
 
 
+def test_before_the_first_step_nothing_is_saved(dataset, tmp_path, monkeypatch, write_recipe):
+    """PyTorch counts a step in order to have moments to save: Adam's next one would be another."""
+    whole, calls = step.batch_loss, iter(range(10**6))
+
+    def overflowing(model, batch, recipe):
+        loss = whole(model, batch, recipe)
+        return loss * float("inf") if model.training and next(calls) % 20 < 6 else loss
+
+    monkeypatch.setattr(step, "batch_loss", overflowing)
+    weights = []
+    for every in (5, 50):
+        overrides = [f"save_every={every}", f"output={tmp_path / f'model-{every}'}", "validate_every=100"]
+        records = run(recipes.load(write_recipe(dataset, tmp_path, **CHANGES), overrides))
+        assert records[-2]["skipped"] == 6
+        weights.append(load_file(tmp_path / f"model-{every}" / "model.safetensors"))
+    for name, tensor in weights[0].items():
+        np.testing.assert_array_equal(weights[1][name], tensor)
+
+
+def test_a_plateau_is_not_gone_on_with_once_windows_were_of_the_decay(dataset, tmp_path, write_recipe):
+    """In the decay's first step the rates are still whole."""
+    streams = f"data.streams=[{{shards: {dataset / 'a'}, decay_weight: 0}}, {{shards: {dataset / 'b'}}}]"
+    path = write_recipe(dataset, tmp_path, **CHANGES | {"save_every": 1})
+    with pytest.raises(Crash):
+        run(
+            recipes.load(path, [streams, "schedule.decay=0.25"]), crash_at=17
+        )  # 16 are saved, the last one of the decay
+    with pytest.raises(CodeGeeXError, match="another schedule"):
+        run(recipes.load(path, [streams, "schedule.steps=30", "schedule.decay=0.2"]))
+
+
 def test_steps_without_a_finite_gradient_are_skipped(dataset, tmp_path, monkeypatch, write_recipe):
     whole = step.batch_loss
     bad = {3, 4}

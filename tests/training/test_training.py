@@ -1,6 +1,7 @@
 """Training on a toy corpus: data, schedule, recipes, and a run from shards to a model that generates."""
 
 import json
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 import codegeex
 from codegeex import shards, tokenizer
-from codegeex.errors import CodeGeeXError
+from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.model.attention import Documents
 from codegeex.training import loop
 from codegeex.training import recipe as recipes
@@ -44,7 +45,8 @@ def test_bits_per_byte_and_operations(dataset, tmp_path, write_recipe):
     for index in data.spread(3):
         window = data.window(index).tolist()
         labels = [after for before, after in pairwise(window) if before != vocabulary.end_of_text]
-        text, tokens = text + vocabulary.decode_bytes(labels), tokens + len(labels)
+        said = [label for label in labels if label != vocabulary.end_of_text]
+        text, tokens = text + vocabulary.decode_bytes(said), tokens + len(labels)
     nats = final["validation"]["python"] * tokens
     assert final["bits_per_byte"]["python"] == pytest.approx(nats / np.log(2) / len(text), abs=2e-4)
     last = [record for record in records if "loss" in record][-1]
@@ -122,8 +124,28 @@ def test_the_mixture_is_a_function_of_step_and_seed(dataset, tmp_path, write_rec
     assert mixture.windows(0).shape == (4, 49)
     for step in (499, 3, 250):
         assert (mixture.windows(step) == again.windows(step)).all()
-    share = (mixture._choices == 0).mean()  # weights 3 and 1, 2,000 draws: σ = 0.01
+    share = (mixture.choices == 0).mean()  # weights 3 and 1, 2,000 draws: σ = 0.01
     assert abs(share - 0.75) < 0.05
+
+
+def test_every_window_of_a_stream_comes_once_an_epoch(dataset, tmp_path, write_recipe):
+    """Whatever the batches that it is spread over, and none of another stream instead."""
+    recipe = recipes.load(write_recipe(dataset, tmp_path), ["schedule.steps=60"])
+    streams = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
+    mixture = Mixture(recipe, streams)
+    taken = [
+        (stream, tuple(window))
+        for step in range(60)
+        for stream, window in zip(mixture.choices[step], mixture.windows(step), strict=True)
+    ]
+    for number, stream in enumerate(streams):
+        drawn = [window for one, window in taken if one == number][: len(stream)]
+        held = [tuple(stream.window(index)) for index in range(len(stream))]
+        assert set(drawn) <= set(held)
+        if len(drawn) == len(stream):
+            assert Counter(drawn) == Counter(held)
+    assert sum(one == 0 for one, _ in taken) >= len(streams[0])  # the first one has had an epoch
+    assert not {window for one, window in taken if one == 0} & {window for one, window in taken if one == 1}
 
 
 def test_streams_may_have_another_share_in_the_decay(dataset, tmp_path, write_recipe):
@@ -131,13 +153,13 @@ def test_streams_may_have_another_share_in_the_decay(dataset, tmp_path, write_re
     overrides = [f"data.streams={streams}", "schedule.steps=500", "schedule.decay=0.4"]
     recipe = recipes.load(write_recipe(dataset, tmp_path), overrides)
     read = [shards.Shards(stream.shards, 48) for stream in recipe.data.streams]
-    choices = Mixture(recipe, read)._choices
-    begins = recipe.schedule.decay_begins * recipe.batch_size
+    choices = Mixture(recipe, read).choices
+    begins = recipe.schedule.decay_begins
     assert [recipe.schedule.factor(step) < 1 for step in (recipe.schedule.decay_begins, 301)] == [False, True]
     assert abs((choices[:begins] == 0).mean() - 0.75) < 0.05
     assert (choices[begins:] == 1).all()
     longer = recipes.load(write_recipe(dataset, tmp_path), [*overrides, "schedule.steps=600"])
-    assert (Mixture(longer, read)._choices[:begins] == choices[:begins]).all()  # a plateau can be gone on with
+    assert (Mixture(longer, read).choices[:begins] == choices[:begins]).all()  # a plateau can be gone on with
 
 
 def test_schedule_warms_up_stays_and_decays():
@@ -164,13 +186,39 @@ def test_schedule_warms_up_stays_and_decays():
         ("data.tokenizer=/nowhere", "no tokenizer in /nowhere"),
         ("data.validation=/nowhere", "no validation data"),
         ("data.sequence_length=[", "not valid YAML"),
+        ("seed=-1", "seed must be 0 or above"),
+        ("optimizer.clip=0", "optimizer.clip must be above 0"),
+        ("schedule.kind=cosine", "decay_weight needs schedule.kind=trapezoid"),
     ],
 )
 def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, override, message, write_recipe):
     path = write_recipe(dataset, tmp_path)
+    streams = f"data.streams=[{{shards: {dataset / 'a'}, decay_weight: 2}}]"
     with pytest.raises(CodeGeeXError, match=message):
-        loop.train(recipes.load(path, [override]))
-    assert not (tmp_path / "model").exists()
+        loop.train(recipes.load(path, [streams, override]))
+    assert not list(tmp_path.glob("model*"))
+
+
+def test_too_little_memory_is_one_line(dataset, tmp_path, monkeypatch, write_recipe):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(loop, "backward", full)
+    with pytest.raises(WorkFailed, match=r"not enough memory: take a smaller layout\.micro_batch"):
+        loop.train(recipes.load(write_recipe(dataset, tmp_path)))
+
+
+def test_a_loss_that_is_not_finite_is_no_number(dataset, tmp_path, monkeypatch, write_recipe):
+    """The run goes on, and its records and its page can be read."""
+    from codegeex.training import validation
+
+    monkeypatch.setattr(validation, "batch_loss", lambda *arguments: torch.tensor(float("inf")))
+    records = []
+    recipe = recipes.load(write_recipe(dataset, tmp_path), ["schedule.steps=2"])
+    directory = loop.train(recipe, records.append)
+    assert records[0]["validation"] == {"python": None}
+    assert "Infinity" not in (directory / "metrics.jsonl").read_text()
+    assert "<svg" in (directory / "report.html").read_text()
 
 
 @pytest.mark.parametrize("text", ["3e-4", "3E-04", "0.3e-3", "3.e-4", "0.0003"])

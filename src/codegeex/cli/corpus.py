@@ -21,7 +21,8 @@ from codegeex.errors import CodeGeeXError
 corpus_app = typer.Typer(help="Build training data from source code, and look into it.", no_args_is_help=True)
 
 
-def _needs_packages(module: str) -> Any:
+def needs_packages(module: str) -> Any:
+    """A module of the corpus, or one line that says which package it needs."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -55,9 +56,9 @@ def corpus_build(
     # What Daft writes to a terminal and our bar would overwrite each other.
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ.setdefault("DAFT_SHOW_QUERY_ID", "0")
-    building = _needs_packages("codegeex.corpus.build")
+    building = needs_packages("codegeex.corpus.build")
     if ray:
-        _needs_packages("codegeex.corpus.engine").use_ray(ray)
+        needs_packages("codegeex.corpus.engine").use_ray(ray)
     report = building.build(
         sources,
         output,
@@ -93,7 +94,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Print every rule with what it measures of a file, and the verdict."""
-    answer = _needs_packages("codegeex.corpus.explain").explain(_read(file), str(file), benchmark or [])
+    answer = needs_packages("codegeex.corpus.explain").explain(_read(file), str(file), benchmark or [])
     if as_json:
         print(json.dumps(answer))
         return
@@ -120,7 +121,7 @@ def origin(
     as_json: Json = False,
 ) -> None:
     """Print which files a window of tokens comes from, with repository, licence and hash."""
-    found = _needs_packages("codegeex.corpus.ledger").origins(shards, window, sequence_length)
+    found = needs_packages("codegeex.corpus.ledger").origins(shards, window, sequence_length)
     if as_json:
         print(json.dumps({"window": window, "origins": found}))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import random
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codegeex.cli.corpus import _needs_packages
+from codegeex.cli.corpus import needs_packages
 from codegeex.cli.evaluate import IsolationOption, WorkersOption
 from codegeex.cli.evaluating import open_sandbox
 from codegeex.cli.options import Json
@@ -36,7 +37,9 @@ def exercises_build(
     output: Annotated[Path, typer.Option(help="File to write, .jsonl or .jsonl.gz.")],
     count: Annotated[int, typer.Option(help="How many exercises; each has a row in every language.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed makes other exercises.")] = 1,
-    families: Annotated[str, typer.Option(help="Families, with commas; or all that are not held out.")] = "all",
+    families: Annotated[
+        str, typer.Option(help="Families, with commas; all that are not held out, or 'everyday_*'.")
+    ] = "*",
     levels: Annotated[str, typer.Option(help="Levels, with commas.")] = "1,2,3",
     benchmark: BenchmarkOption = None,
     as_json: Json = False,
@@ -49,18 +52,23 @@ def exercises_build(
     wanted_levels = {part.strip() for part in levels.split(",")}
     if not wanted_levels <= {"1", "2", "3"}:
         raise CodeGeeXError(f"--levels takes 1, 2 and 3 with commas, not {levels!r}.")
-    names = [name for name, one in FAMILIES.items() if not one.held_out] if families == "all" else families.split(",")
-    if held := [name for name in names if name in FAMILIES and FAMILIES[name].held_out]:
-        raise CodeGeeXError(f"family {held[0]!r} is held out for the built-in benchmark; leave it out.")
+    names: list[str] = []
+    for pattern in map(str.strip, families.split(",")):
+        found = fnmatch.filter((name for name, one in FAMILIES.items() if not one.held_out), pattern)
+        if not found and pattern in FAMILIES:
+            raise CodeGeeXError(f"family {pattern!r} is held out for the built-in benchmark; leave it out.")
+        names += found or [pattern]
     names = [name for name in names if name not in FAMILIES or str(FAMILIES[name].level) in wanted_levels]
+    if not names:
+        raise CodeGeeXError(f"none of these families is of level {levels}.")
     with count_progress("exercises") as tell:
         made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.tasks(), tell=tell)
     write(output, (row for one in made.exercises for row in rows(one)))
     report = {"output": str(output), **made.report()}
     if as_json:
         print(json.dumps(report))
-        return
-    _show(report)
+    else:
+        _show(report)
     if len(made.exercises) < count:
         print(f"warning: these families have no more than {len(made.exercises)} exercises.", file=sys.stderr)
 
@@ -77,7 +85,7 @@ def exercises_encode(
     as_json: Json = False,
 ) -> None:
     """Write token shards for training: each exercise described, asked for, translated and explained."""
-    encoding = _needs_packages("codegeex.corpus.encoding")
+    encoding = needs_packages("codegeex.corpus.encoding")
     from codegeex import tokenizer as tokenizers
     from codegeex.corpus.settings import load
     from codegeex.exercises import lessons
@@ -155,7 +163,7 @@ def _guard(benchmark: Path | None) -> Guard | None:
 
     if benchmark is None:
         return None
-    decontaminate = _needs_packages("codegeex.corpus.decontaminate")
+    decontaminate = needs_packages("codegeex.corpus.decontaminate")
     texts = list(decontaminate.read_benchmark(benchmark))
     return Guard(decontaminate.Benchmark(texts), texts)
 

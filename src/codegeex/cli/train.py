@@ -17,7 +17,11 @@ from codegeex.errors import CodeGeeXError
 RecipeFile = Annotated[Path, typer.Argument(help="YAML recipe.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="dotted.key=value, over the recipe's values.")]
 
-FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30}
+FACTORS = {"": 1.0} | {
+    f"{prefix}{binary}": float(base**power)
+    for power, prefix in enumerate("kmgtp", 1)
+    for binary, base in (("", 1000), ("i", 1024))
+}
 
 
 def train(
@@ -49,23 +53,27 @@ def _report_training(record: dict[str, Any]) -> None:
         return
     if "validation" in record:
         bits = record["bits_per_byte"]
-        losses = "  ".join(f"{name} {loss:.3f} ({bits[name]:.3f})" for name, loss in record["validation"].items())
+        losses = "  ".join(
+            f"{name} not finite" if loss is None else f"{name} {loss:.3f} ({bits[name]:.3f})"
+            for name, loss in record["validation"].items()
+        )
         if losses:
             print(f"{clear}step {record['step']}: validation loss (bits a byte)  {losses}", file=sys.stderr)
         for sample in record.get("samples", []):
             text = (sample["prompt"] + sample["text"]).rstrip().replace("\n", "\n    ")
             print(f"{clear}step {record['step']}: it writes\n    {text}", file=sys.stderr)
         return
-    if not watched and record["step"] % 20 and record["step"] != record["steps"]:
-        return
-    minutes = record["seconds_left"] / 60
     if record["loss"] is None or record["gradient_norm"] is None:
         print(f"{clear}step {record['step']}: the gradient is not finite, skipped", file=sys.stderr)
         return
+    if not watched and record["step"] % 20 and record["step"] != record["steps"]:
+        return
+    minutes = record["seconds_left"] / 60
+    skipped = f"  skipped {record['skipped']}" if record["skipped"] else ""
     used = f" ({record['mfu']:.0%} of the peak)" if record["mfu"] is not None else ""
     line = (
         f"step {record['step']}/{record['steps']}  loss {record['loss']:.3f}  {record['tokens_per_second']:,} tokens/s"
-        f"{used}  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}  {minutes:.1f} min left"
+        f"{used}  rate {record['rate']:.2f}  gradient {record['gradient_norm']:.2f}{skipped}  {minutes:.1f} min left"
     )
     print(clear + line, end="" if watched else "\n", file=sys.stderr, flush=True)
 

@@ -10,7 +10,6 @@ words by running sums over those hashes. Only where a hash is that of a problem 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from codegeex.corpus.measures import Texts, blocks, filled
 from codegeex.errors import CodeGeeXError
-from codegeex.files import open_text
+from codegeex.files import json_lines
 
 WORDS = 10
 """Length of an overlap: shorter ones hit ordinary code, longer ones miss renamed variables."""
@@ -162,15 +161,11 @@ def read_benchmark(path: Path) -> Iterator[tuple[str, str]]:
     if not files:
         raise CodeGeeXError(f"no humaneval_*.jsonl.gz in {path}.")
     for file in files:
-        try:
-            with open_text(file) as lines:
-                for number, line in enumerate(lines, 1):
-                    problem = json.loads(line)
-                    # The same problem in six languages is one problem.
-                    name = str(problem.get("task_id", f"{file.name}/{number}")).rpartition("/")[2]
-                    texts = [problem[field] for field in TEXT_FIELDS if isinstance(problem.get(field), str)]
-                    if not texts:
-                        raise ValueError(f"a problem without {', '.join(TEXT_FIELDS[:3])} or the like")
-                    yield from ((name, text) for text in texts)
-        except (OSError, EOFError, ValueError, AttributeError) as error:
-            raise CodeGeeXError(f"{file} is not a benchmark of problems in JSONL: {error}.") from None
+        for number, problem in json_lines(file, "benchmark of problems"):
+            # The same problem in six languages is one problem.
+            name = str(problem.get("task_id", f"{file.name}/{number}")).rpartition("/")[2]
+            texts = [problem[field] for field in TEXT_FIELDS if isinstance(problem.get(field), str)]
+            if not texts:
+                fields = ", ".join(TEXT_FIELDS[:3])
+                raise CodeGeeXError(f"{file}, line {number}: no benchmark of problems (no {fields} or the like).")
+            yield from ((name, text) for text in texts)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from codegeex import languages, prompts
 from codegeex.errors import CodeGeeXError
-from codegeex.files import open_text
+from codegeex.files import json_lines
 from codegeex.languages import Language
 from codegeex.sandbox.toolchains.base import cache_folder
 
@@ -84,13 +83,12 @@ def load(folder: Path | None, language: str) -> list[Problem]:
     if not known.runner:
         raise CodeGeeXError(f"HumanEval-X has no problems in {known.name}.")
     path = _find(folder, known.runner)
-    try:
-        with open_text(path) as file:
-            problems = [_problem(json.loads(line), known) for line in file if line.strip()]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CodeGeeXError(f"{path} is no file of HumanEval-X problems: {error!r}.") from None
-    if not problems:
-        raise CodeGeeXError(f"{path} is empty.")
+    problems = []
+    for number, row in json_lines(path, "file of HumanEval-X problems"):
+        try:
+            problems.append(_problem(row, known))
+        except KeyError as error:
+            raise CodeGeeXError(f"{path}, line {number}: no file of HumanEval-X problems (no {error}).") from None
     return problems
 
 

@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from codegeex.errors import CodeGeeXError
 from codegeex.exercises.families import FAMILIES
 from codegeex.exercises.make import Guard, Made, make, read, rows
 
-VERSION = 2
+VERSION = 3
 """Of the problems: scores of different versions do not compare."""
 
 HALF = 108
@@ -34,8 +35,13 @@ def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
     """Draw the benchmark: what was drawn, and its rows.
 
     Every row says its number, whether its family is held out, the version, and its task (`Exercise.task`).
+
+    Raises:
+        CodeGeeXError: the guard leaves too few problems.
     """
     seen, held = (make(HALF, _SEED, families(half), guard=guard, one_wording=True) for half in (False, True))
+    if (fewer := min(len(seen.exercises), len(held.exercises))) < HALF:
+        raise CodeGeeXError(f"only {fewer} of {HALF} problems of a half are unlike the benchmark to keep out.")
     both = Made(
         exercises=[one for pair in zip(seen.exercises, held.exercises, strict=True) for one in pair],
         duplicates=seen.duplicates + held.duplicates,

@@ -50,7 +50,7 @@ _REQUESTS = (
     "Implement a function to {}.",
     "I need a function to {}.",
     "Please write code to {}.",
-    "Create a function named {name} to {}.",
+    "Create a function to {}.",
 )
 
 
@@ -229,7 +229,7 @@ def _intents(draft: Draft, rng: random.Random) -> tuple[str, ...]:
     task = draft.task
     words = draft.function.name.replace("_", " ")
     sentence = f"{task[0].upper()}{task[1:]}."
-    request = rng.choice(_REQUESTS).format(task, name=draft.function.name)
+    request = rng.choice(_REQUESTS).format(task)
     made = [words, task, sentence, rng.choice(_QUESTIONS).format(task), request, *draft.asked]
     if draft.note:
         made.append(f"{sentence} {draft.note}")
@@ -240,12 +240,3 @@ def _wrapped(text: str, width: int = 90) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, width)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it; maps become lists of pairs."""
-    if isinstance(value, dict):
-        return [[key, plain(item)] for key, item in value.items()]
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value

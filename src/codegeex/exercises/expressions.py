@@ -229,10 +229,10 @@ RESULTS: dict[str, Type | Callable[[Sequence[Type]], Type]] = {
     "slice": _same, "from": _same, "contains": BOOL, "copy": _same, "filled": lambda types: list_of(types[0]),
     # Strs
     "format": STR, "join": STR, "split": STRS, "words": STRS, "upper": STR, "lower": STR, "repeat": STR, "replace": STR,
-    "trim": STR, "to_str": STR, "parse_int": INT, "has": BOOL, "starts": BOOL, "ends": BOOL, "char_in": BOOL,
+    "to_str": STR, "parse_int": INT, "has": BOOL, "starts": BOOL, "ends": BOOL, "char_in": BOOL,
     "builder": BUILDER, "built": STR,
     # Chars
-    "is_digit": BOOL, "is_alpha": BOOL, "is_upper": BOOL, "is_lower": BOOL, "is_space": BOOL, "char_upper": CHAR,
+    "is_digit": BOOL, "is_alpha": BOOL, "is_upper": BOOL, "is_lower": BOOL, "char_upper": CHAR,
     "char_lower": CHAR, "ord": INT, "chr": CHAR, "digit": INT,
     # Maps
     "get": lambda types: types[0].value, "has_key": BOOL, "at": lambda types: types[0].value,

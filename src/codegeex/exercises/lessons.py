@@ -152,6 +152,7 @@ def write(
                 flush()
                 tell(done)
         flush()
+        tell(done)
     return {
         "exercises": done,
         "documents": documents,

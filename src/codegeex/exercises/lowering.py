@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from codegeex.errors import CodeGeeXError
 from codegeex.exercises import ir
 from codegeex.exercises.ir import Block, Bulk, Expr, Function, Name, Statement, op
 from codegeex.exercises.types import BOOL, BUILDER, INT
@@ -17,7 +18,7 @@ _N = TypeVar("_N", Expr, Statement)
 
 _HELD = {
     "split": "parts", "words": "words", "upper": "uppercase", "lower": "lowercase", "join": "joined",
-    "filled": "filled", "replace": "replaced", "trim": "trimmed", "repeat": "repeated", "contains": "found",
+    "filled": "filled", "replace": "replaced", "repeat": "repeated", "contains": "found",
     "has_key": "known", "parse_int": "number", "get": "value",
 }  # fmt: skip
 """Names of what is computed beforehand."""
@@ -68,11 +69,14 @@ class _Lowering:
             return tuple(held(one) for one in part) if isinstance(part, tuple) else part
 
         match statement:
-            case ir.While():
-                return [statement]  # its condition is computed again and again
+            case ir.While(condition):
+                self._refuse(condition)  # it is computed again and again
+                return [statement]
             case ir.If(((ir.Op("has_key") | ir.Op("not", (ir.Op("has_key"),)), _), *_)):
                 return [statement]  # a condition that every language can say
             case ir.If(((condition, body), *more), otherwise):
+                for later, _ in more:
+                    self._refuse(later)
                 changed: Statement = ir.If(((held(condition), body), *more), otherwise)
             case ir.For(_, source):
                 parts = isinstance(source, ir.Op) and source.op in ("split", "words")  # every language loops over them
@@ -83,6 +87,11 @@ class _Lowering:
                 names = [one.name for one in fields(statement)]  # type: ignore[arg-type]
                 changed = replace(statement, **{name: held(getattr(statement, name)) for name in names})  # type: ignore[type-var]
         return [*before, changed]
+
+    def _refuse(self, condition: Expr) -> None:
+        for node in ir.walk(condition):
+            if isinstance(node, ir.Op) and self._declares(node):
+                raise CodeGeeXError(f"{node.op} must be declared before the condition; give it a name.")
 
     def _statement(self, statement: Statement) -> Sequence[Statement]:
         match statement:

@@ -18,7 +18,7 @@ from codegeex.exercises.exercise import Exercise
 from codegeex.exercises.families import FAMILIES, exercise
 from codegeex.exercises.narration import narrated
 from codegeex.exercises.programs import hidden_tests
-from codegeex.files import atomic_file, open_text
+from codegeex.files import atomic_file, json_lines
 
 PATIENCE = 60
 """Draws in a row that may give nothing new before a family counts as used up."""
@@ -217,25 +217,22 @@ def write(path: Path, all_rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
+_KEYS = frozenset({
+    "id", "family", "language", "name", "prompt", "declaration", "solution", "intents", "tests",
+})  # fmt: skip
+"""What every row has; explanations and levels are of use where they are."""
+
+
 def stream(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file that `write` wrote, one after the other.
 
     Raises:
         CodeGeeXError: no such file, or another kind of file.
     """
-    empty = True
-    try:
-        with open_text(path) as file:
-            for line in file:
-                if line.strip():
-                    row = json.loads(line)
-                    _ = row["language"], row["prompt"], row["solution"], row["tests"]
-                    empty = False
-                    yield row
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise CodeGeeXError(f"{path} is no file of exercises: {error!r}.") from None
-    if empty:
-        raise CodeGeeXError(f"{path} is empty.")
+    for number, row in json_lines(path, "file of exercises"):
+        if missing := _KEYS - row.keys():
+            raise CodeGeeXError(f"{path}, line {number}: no file of exercises (no {', '.join(sorted(missing))}).")
+        yield row
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from codegeex.exercises import ir
@@ -16,7 +17,7 @@ _PHRASES = {
     "abs": "the absolute value of {0}", "div": "{0} divided by {1} without the remainder",
     "fdiv": "{0} divided by {1}, rounded down", "tdiv": "{0} divided by {1}, rounded towards zero",
     "mod": "the remainder of {0} by {1}", "fmod": "the remainder of {0} by {1}", "tmod": "the remainder of {0} by {1}",
-    "truediv": "{0} divided by {1}", "to_float": "{0}", "sqrt": "the square root of {0}", "floor": "{0} rounded down",
+    "truediv": "{0} divided by {1}", "sqrt": "the square root of {0}", "floor": "{0} rounded down",
     "divides": "{0} is divisible by {1}", "eq": "{0} equals {1}", "ne": "{0} is not {1}", "lt": "{0} is less than {1}",
     "le": "{0} is at most {1}", "gt": "{0} is greater than {1}", "ge": "{0} is at least {1}", "and": "{0} and {1}",
     "or": "{0} or {1}", "not": "it is not true that {0}", "len": "the length of {0}", "empty": "{0} is empty",
@@ -25,14 +26,28 @@ _PHRASES = {
     "join": "{0} joined with {1}", "split": "{0} split at {1}", "words": "the words of {0}",
     "upper": "{0} in uppercase", "lower": "{0} in lowercase", "repeat": "{0} repeated {1} times",
     "replace": "{0} with {2} in place of {1}",
-    "trim": "{0} without spaces around it", "to_str": "{0} as text", "parse_int": "the number written in {0}",
+    "to_str": "{0} as text", "parse_int": "the number written in {0}",
     "has": "{0} contains {1}", "starts": "{0} starts with {1}", "ends": "{0} ends with {1}",
-    "char_in": "{1} is one of {0}", "builder": "an empty text", "built": "{0}", "is_digit": "{0} is a digit",
+    "char_in": "{1} is one of {0}", "builder": "an empty text", "is_digit": "{0} is a digit",
     "is_alpha": "{0} is a letter", "is_upper": "{0} is an uppercase letter", "is_lower": "{0} is a lowercase letter",
-    "is_space": "{0} is a space", "char_upper": "{0} in uppercase", "char_lower": "{0} in lowercase",
+    "char_upper": "{0} in uppercase", "char_lower": "{0} in lowercase",
     "ord": "the code of {0}", "chr": "the character with the code {0}", "digit": "the number of the digit {0}",
-    "get": "what {0} has for {1}, or else {2}", "has_key": "{0} knows {1}", "at": "what {0} has for {1}", "some": "{0}",
+    "get": "what {0} has for {1}, or else {2}", "has_key": "{0} knows {1}", "at": "what {0} has for {1}",
 }  # fmt: skip
+
+_OR, _AND, _TEST, _PHRASE, _SUM, _PRODUCT, _ATOM = range(7)
+"""How tightly words hold together; parentheses come where a part holds less than its place asks."""
+
+_TIGHTNESS = {"or": _OR, "not": _OR, "and": _AND, "add": _SUM, "sub": _SUM} | dict.fromkeys(
+    ("mul", "div", "fdiv", "tdiv", "truediv"), _PRODUCT
+)
+"""Of operations; the others are tests or phrases."""
+
+_PLACES = {
+    _OR: (_TEST, _TEST), _AND: (_TEST, _TEST), _TEST: (_PHRASE,) * 3, _PHRASE: (_ATOM,) * 3,
+    _SUM: (_SUM, _PRODUCT), _PRODUCT: (_PRODUCT, _ATOM),
+}  # fmt: skip
+"""What the places of an operation ask for. A phrase may stand at the end of another: "the length of the last word"."""
 
 _OPPOSITES = {
     "divides": "{0} is not divisible by {1}", "empty": "{0} is not empty", "contains": "{0} does not contain {1}",
@@ -125,20 +140,54 @@ def words(expr: Expr) -> str:
                 return f'"{literal}"' if literal else "an empty text"
             return str(literal).lower() if type_ == BOOL else str(literal)
         case ir.Op("format", parts):
-            return " followed by ".join(words(part) for part in parts)
+            return " followed by ".join(_placed(part, _SUM) for part in parts)
+        case ir.Op("to_float" | "built" | "some", (inner,)):  # nothing that a person would mention
+            return words(inner)
         case ir.Op("not", (ir.Op(denied, inner),)) if denied in _OPPOSITES:
-            return _OPPOSITES[denied].format(*map(words, inner))
+            return _filled(_OPPOSITES[denied], _TEST, inner)
         case ir.Op(name, args):
-            return _PHRASES[name].format(*map(words, args))
+            return _filled(_PHRASES[name], _tightness(expr), args, name)
         case ir.Items(items, _):
             return "a list of " + " and ".join(map(words, items)) if items else "nothing"
         case ir.Call(function, args):
-            return f"{function.replace('_', ' ')} of {' and '.join(map(words, args))}"
+            return f"{function.replace('_', ' ')} of {' and '.join(_placed(arg, _ATOM) for arg in args)}"
         case ir.Range(start, stop, step):
             way = "down to after" if step < 0 else "up to before"
             by = "" if abs(step) == 1 else f" by {abs(step)}"
             return f"from {words(start)} {way} {words(stop)}{by}"
     return _bulk(expr)
+
+
+def _tightness(expr: Expr) -> int:
+    match expr:
+        case ir.Name() | ir.Lit():
+            return _ATOM
+        case ir.Op("to_float" | "built" | "some", (inner,)):
+            return _tightness(inner)
+        case ir.Op("not", (ir.Op(denied),)) if denied in _OPPOSITES:
+            return _TEST
+        case ir.Op(name):
+            return _TIGHTNESS.get(name, _TEST if expr.type == BOOL else _PHRASE)
+    return _PHRASE
+
+
+def _placed(expr: Expr, place: int) -> str:
+    """An expression for a place that asks for a tightness."""
+    text = words(expr)
+    closed = _tightness(expr) == _PHRASE and text.endswith(")")
+    return text if closed or _tightness(expr) >= place else f"({text})"
+
+
+def _filled(pattern: str, tightness: int, args: Sequence[Expr], name: str = "") -> str:
+    """The pattern of an operation with its operands."""
+    texts = []
+    for number, (arg, place) in enumerate(zip(args, _PLACES[tightness], strict=False)):
+        if name in ("and", "or") and isinstance(arg, ir.Op) and arg.op == name:
+            place = _OR  # all and all, or all or all: in whatever order
+        elif pattern.endswith(f"{{{number}}}") and _tightness(arg) == _PHRASE:
+            place = _PHRASE
+        texts.append(_placed(arg, place))
+    return pattern.format(*texts)
 
 
 def _bulk(expr: Expr) -> str:

@@ -97,9 +97,16 @@ def _number(text: str) -> int:
 
 
 def _separated(text: str, separator: str) -> list[str]:
-    if not text or not separator:
-        raise Refused("splitting nothing, or at nothing.")  # one empty part in some languages, none in others
+    # languages do not agree about empty parts, C++ not about one at the end, and it splits at one char
+    if not text or len(separator) != 1 or text.endswith(separator):
+        raise Refused(f"splitting {text!r} at {separator!r}.")
     return text.split(separator)
+
+
+def _words(text: str) -> list[str]:
+    if not text.strip():
+        raise Refused("the words of nothing.")  # one empty word in Java
+    return text.split()
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -162,12 +169,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "format": lambda *parts: "".join(str(part) for part in parts),
     "join": lambda parts, separator: separator.join(parts),
     "split": _separated,
-    "words": lambda a: a.split(),
+    "words": _words,
     "upper": lambda a: a.upper(),
     "lower": lambda a: a.lower(),
     "repeat": _repeated,
     "replace": _replaced,
-    "trim": lambda a: a.strip(" "),
     "to_str": str,
     "parse_int": _number,
     "has": lambda a, b: b in a,
@@ -180,7 +186,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "is_alpha": lambda c: c.isalpha(),
     "is_upper": lambda c: c.isupper(),
     "is_lower": lambda c: c.islower(),
-    "is_space": lambda c: c.isspace(),
     "char_upper": lambda c: c.upper(),
     "char_lower": lambda c: c.lower(),
     "ord": ord,

@@ -59,6 +59,5 @@ def optional(element: Type) -> Type:
 
 
 INTS = list_of(INT)
-FLOATS = list_of(FLOAT)
 STRS = list_of(STR)
 GRID = list_of(INTS)

@@ -7,8 +7,9 @@ The directory stands beside the output, as `OUTPUT.run`, until the model is writ
     step-00000250/         a checkpoint of PyTorch's distributed format: weights, optimisers, what the guard knows
 
 Checkpoints are copied to memory and written while the run goes on. One gets its name when it is whole, so whatever
-kills a run, the newest one is good. Batches are a function of
-the step (`data.Mixture`), and so is what dropout draws: neither needs to be stored.
+kills a run, the newest one is good. Batches are a function of the step (`data.Mixture`), and so is what dropout draws:
+neither needs to be stored. Before the first step is taken there is nothing to save: PyTorch would count one in the
+optimisers in order to have moments.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ CHANGEABLE = (
     *("samples", "sample_tokens", "tracking"),
 )
 """What may differ between a recipe and the one whose run it resumes: nothing that a weight depends on, but for the
-rounding of sums that another layout takes in another order. The schedule may, in steps that have not been taken."""
+rounding of sums that another layout takes in another order, and what dropout draws there. The schedule may, in steps
+that have not been taken."""
 
 TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 """Checkpoints leave out what is not learned: the run starts from it again."""
@@ -210,19 +212,23 @@ class RunDirectory:
     def _check_same(self, before: Any, now: dict[str, Any], steps: int) -> None:
         known = before if isinstance(before, dict) else {}
         differing = [key for key in now if key not in CHANGEABLE and known.get(key) != now[key]]
-        if "schedule" in differing and "schedule" in known:
-            rates = (
-                [Schedule(**one).factor(step) for step in range(steps)] for one in (known["schedule"], now["schedule"])
-            )
-            if next(rates) == next(rates):
-                differing.remove("schedule")
-                if self._world.main:
-                    write_text(self.path / "recipe.json", json.dumps(now, indent=2) + "\n")
+        schedules = [
+            Schedule(**one["schedule"]) for one in (known, now) if "schedule" in differing and "schedule" in one
+        ]
+        if len(schedules) == 2 and _taken(schedules[0], steps) == _taken(schedules[1], steps):
+            differing.remove("schedule")
+            if self._world.main:
+                write_text(self.path / "recipe.json", json.dumps(now, indent=2) + "\n")
         if differing:
             raise CodeGeeXError(
                 f"{self.path} holds an unfinished run with another {' and '.join(differing)}; "
                 "finish it with its own recipe, remove it, or choose another output."
             )
+
+
+def _taken(schedule: Schedule, steps: int) -> list[tuple[float, bool]]:
+    """What a schedule decides about the first steps: their rates, and which mixture their windows are of."""
+    return [(schedule.factor(step), step >= schedule.decay_begins) for step in range(steps)]
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

@@ -63,33 +63,28 @@ def make_batch(windows: NDArray[np.int64], end_of_text: int) -> Batch:
     return Batch(inputs, labels, places - starts, document, (learned & ~ended).float())
 
 
-def _chosen(chances: NDArray[np.float64], recipe: Recipe, decaying: bool) -> NDArray[np.intp]:
-    """The stream that each number from [0, 1) falls on, in one phase of the schedule."""
-    ends = np.cumsum([stream.share(decaying) for stream in recipe.data.streams])
-    return np.searchsorted(ends / ends[-1], chances, side="right")
-
-
 class Mixture:
-    """The training windows of a recipe by step: the same for a given seed, whatever was read before."""
+    """The training windows of a recipe by step: the same for a given seed, whatever was read before.
+
+    Attributes:
+        choices: [steps, batch_size] the stream that each window comes from; a byte each, as long runs have a billion.
+    """
 
     def __init__(self, recipe: Recipe, streams: Sequence[Windows]):
-        self.streams, self.batch_size, self.seed = streams, recipe.batch_size, recipe.seed
-        # Which stream each window comes from, and how many it has given before.
-        chances = np.random.default_rng([recipe.seed, 1]).random(recipe.schedule.steps * recipe.batch_size)
-        plateau = recipe.schedule.decay_begins * recipe.batch_size
-        choices = np.concatenate([_chosen(chances[:plateau], recipe, False), _chosen(chances[plateau:], recipe, True)])
-        self._choices = choices
-        self._places = np.empty(len(choices), dtype=np.int64)
-        for stream in range(len(streams)):
-            chosen = choices == stream
-            self._places[chosen] = np.arange(chosen.sum())
+        self.streams, self.seed = streams, recipe.seed
+        schedule, chances = recipe.schedule, np.random.default_rng([recipe.seed, 1])
+        self.choices = np.empty((schedule.steps, recipe.batch_size), dtype=np.min_scalar_type(len(streams)))
+        taken = np.zeros((schedule.steps + 1, len(streams)), dtype=np.int64)
+        for step, row in enumerate(self.choices):
+            ends = np.cumsum([stream.share(step >= schedule.decay_begins) for stream in recipe.data.streams])
+            row[:] = np.searchsorted(ends / ends[-1], chances.random(recipe.batch_size), side="right")
+            taken[step + 1] = np.bincount(row, minlength=len(streams))
+        self._taken = taken.cumsum(0)  # what each stream has given before a step
 
     def windows(self, step: int) -> NDArray[np.int64]:
         """The windows of `step`, [batch_size, sequence_length + 1]."""
-        first = step * self.batch_size
-        return np.stack(
-            [
-                self.streams[self._choices[index]].shuffled(int(self._places[index]), self.seed)
-                for index in range(first, first + self.batch_size)
-            ]
-        )
+        places, windows = self._taken[step].copy(), []
+        for stream in self.choices[step]:
+            windows.append(self.streams[stream].shuffled(int(places[stream]), self.seed))
+            places[stream] += 1
+        return np.stack(windows)

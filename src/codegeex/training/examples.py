@@ -1,6 +1,6 @@
 """Examples to fine-tune on: prompts and their solutions, of which only the solutions are to be foretold.
 
-A JSONL file has one object a line:
+A JSONL file, which may be gzipped, has one object a line:
 
     {"prompt": "# language: Python\n# add two numbers\n", "solution": "def add(a, b):\n    return a + b\n"}
 
@@ -13,7 +13,6 @@ one every 200 tokens, and a last one at the end); short ones share a window, one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from codegeex import languages
 from codegeex.errors import CodeGeeXError
+from codegeex.files import json_lines
 from codegeex.shards import Windows
 from codegeex.tokenizer import Tokenizer
 
@@ -72,15 +72,8 @@ class Examples(Windows):
 
 def _read(path: Path, vocabulary: Tokenizer) -> Iterator[list[int]]:
     """The ids of every example, those of prompts as complements."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # a solution may hold other line separators
-    except (OSError, UnicodeDecodeError) as error:
-        raise CodeGeeXError(f"cannot read examples from {path}: {error}.") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, example in json_lines(path, "file of examples"):
         try:
-            example = json.loads(line)
             prompt, solution = example.get("prompt", ""), example.get("solution", example.get("code"))
             if not isinstance(prompt, str) or not isinstance(solution, str):
                 raise ValueError("it needs a text called solution, and may have one called prompt")
@@ -88,8 +81,8 @@ def _read(path: Path, vocabulary: Tokenizer) -> Iterator[list[int]]:
                 prompt = f"{languages.get(example['language']).tag}\n{prompt}"
             learned = [*vocabulary.encode(solution), vocabulary.end_of_text]
             yield [*(~token for token in vocabulary.encode(prompt)), *learned]
-        except (ValueError, AttributeError, RecursionError, CodeGeeXError) as error:
-            raise CodeGeeXError(f"{path}, line {number}: no example ({error}).") from None
+        except (ValueError, CodeGeeXError) as error:
+            raise CodeGeeXError(f"{path}, line {number}: no file of examples ({error}).") from None
 
 
 def _cut(ids: list[int], length: int, stride: int) -> Iterator[list[int]]:

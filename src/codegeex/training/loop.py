@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import threading
 import time
@@ -33,7 +32,7 @@ from codegeex.training.plan import flops
 from codegeex.training.recipe import Recipe
 from codegeex.training.step import backward
 from codegeex.training.tracking import make_tracker
-from codegeex.training.validation import Validation, open_windows
+from codegeex.training.validation import Validation, open_windows, rounded
 from codegeex.training.weights import fill, starting_values
 
 Report = Callable[[dict[str, Any]], None]
@@ -49,7 +48,7 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
 
     Raises:
         CodeGeeXError: the data does not fit the recipe, the output exists, or an unfinished run with another recipe.
-        WorkFailed: the gradients stay infinite or NaN, the run was told to stop, or the disk is full.
+        WorkFailed: the gradients stay infinite or NaN, the run was told to stop, or the disk or the device is full.
     """
     output = Path(recipe.output)
     if output.exists():
@@ -59,14 +58,14 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
         raise CodeGeeXError(f"the tokenizer has {len(vocabulary)} ids, the model only {recipe.model.vocab_size}.")
     mixture = Mixture(
         recipe,
-        [open_windows(one.shards or one.examples, recipe, vocabulary, one.stride) for one in recipe.data.streams],
+        [open_windows(stream, recipe, vocabulary) for stream in recipe.data.streams],
     )
     validation = Validation(recipe, vocabulary)
     values = starting_values(recipe, vocabulary)
     world = World.join(recipe)
     if world.device.type == "cpu":
         keep_freed_memory()
-    with RunDirectory(recipe, world) as run:
+    with _enough_memory(), RunDirectory(recipe, world) as run:
         model = _shared_model(recipe, world)
         optimizers = make_optimizers(model, recipe.optimizer)
         guard = Guard(recipe)
@@ -89,6 +88,17 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
             run.remove()
         world.agree(None)
     return output
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise WorkFailed(
+            "the device has not enough memory: take a smaller layout.micro_batch, or layout.recompute=true; "
+            "'codegeex plan' tells what a run takes."
+        ) from None
 
 
 def _shared_model(recipe: Recipe, world: World) -> CodeGeeX:
@@ -154,7 +164,7 @@ class _Steps:
                 if self.world.any(run.failed):
                     run.finish()
                 told = self.world.any(bool(stopping))
-                if told or (step + 1) % recipe.save_every == 0:
+                if (told or (step + 1) % recipe.save_every == 0) and self.guard.skipped <= step:
                     run.save(step + 1, self.model, self.optimizers, self.guard)
                 if told:
                     run.finish()
@@ -184,8 +194,8 @@ class _Steps:
         return {
             "step": step + 1,
             "steps": recipe.schedule.steps,
-            "loss": _number(loss, 4),
-            "gradient_norm": _number(norm, 3),
+            "loss": rounded(loss, 4),
+            "gradient_norm": rounded(norm, 3),
             "rate": round(factor, 4),
             "skipped": guard.skipped,
             "loss_scale": scale,
@@ -211,11 +221,6 @@ class _Steps:
             "seconds": round(seconds, 1),
             "seconds_left": round(seconds / steps * (recipe.schedule.steps - done)),
         }
-
-
-def _number(value: float, digits: int) -> float | None:
-    """Rounded for the records; None where JSON has no word for it."""
-    return round(value, digits) if math.isfinite(value) else None
 
 
 @contextmanager

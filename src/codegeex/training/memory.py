@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
 
     By default glibc maps every large block anew, and the kernel clears each of its pages when it is first touched. A
     training step on a CPU allocates the same hundreds of megabytes as the step before: without the clearing, the nano
-    model takes about a third more tokens a second, in no more memory (docs/log.md, 2026-11-28).
+    model takes about a third more tokens a second, for 5 % more memory (docs/log.md, 2026-11-28).
 
     Returns:
         Whether the C library knows how; others than glibc do not.

@@ -75,7 +75,7 @@ def _summary(
         bits = validations[-1]["bits_per_byte"]
         losses = validations[-1]["validation"]
         rows["held-out loss (bits per byte)"] = ", ".join(
-            f"{name} {loss:.3f} ({bits[name]:.3f})" for name, loss in losses.items()
+            f"{name} {loss:.3f} ({bits[name]:.3f})" for name, loss in losses.items() if loss is not None
         )
     cells = (f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows.items())
     return f"<table>{''.join(cells)}</table>"
@@ -89,7 +89,8 @@ def _losses(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[st
 def _by_language(validations: Sequence[Mapping[str, Any]], key: str) -> dict[str, Curve]:
     names = sorted({name for record in validations for name in record[key]})
     return {
-        name: [(record["step"], record[key][name]) for record in validations if name in record[key]] for name in names
+        name: [(record["step"], record[key][name]) for record in validations if record[key].get(name) is not None]
+        for name in names
     }
 
 

@@ -34,10 +34,10 @@ class Hardware:
     """
 
     devices: int = 1
-    memory: float = 32e9
-    peak: float = 100e12
+    memory: float = 80e9
+    peak: float = 989e12
     efficiency: float = 0.4
-    bandwidth: float = 25e9
+    bandwidth: float = 50e9
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Plan:
         return self.seconds * self.recipe.schedule.steps / 86400
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in bytes and seconds."""
+        """Everything, in bytes and seconds but where a name says otherwise."""
         return {
             "parameters": self.recipe.model.num_parameters,
             "devices": self.hardware.devices,
@@ -102,6 +102,7 @@ class Plan:
             "tokens": self.tokens * self.recipe.schedule.steps,
             "memory": self.memory,
             "total_memory": self.total_memory,
+            "memory_per_device_gb": round(self.total_memory / 1e9, 3),
             "fits": self.fits,
             "moved_per_step": self.moved,
             "flops_per_step": self.flops,

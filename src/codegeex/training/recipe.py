@@ -26,7 +26,7 @@ class Stream:
     """JSONL file of prompts and solutions, see `training.examples`."""
     weight: float = 1.0
     decay_weight: float | None = None
-    """Its share while the learning rates decay, where that is another: what is learned last is kept best."""
+    """Its share while a trapezoid's rates decay, where that is another: what is learned last is kept best."""
     stride: int = 200
     """Tokens between the windows that an example too long for one is cut into (the original's: 200)."""
 
@@ -44,7 +44,7 @@ class Data:
     streams: list[Stream] = field(default_factory=list)
     """Training streams, mixed by weight."""
     validation: str = ""
-    """Directory with one shard directory, or `.jsonl` file of examples, a language; empty for no validation."""
+    """Directory with one shard directory, or `.jsonl` or `.jsonl.gz` file of examples, a language; empty for none."""
     sequence_length: int = 512
     """Tokens in a window."""
 
@@ -249,6 +249,10 @@ def _check(recipe: Recipe, source: str) -> None:
     for name, rate in dataclasses.asdict(recipe.optimizer).items():
         if not 0 <= rate < float("inf"):
             raise CodeGeeXError(f"{source}: optimizer.{name} must be 0 or above, not {rate}.")
+    if not recipe.optimizer.clip:
+        raise CodeGeeXError(f"{source}: optimizer.clip must be above 0; a large number, such as 1e9, clips nothing.")
+    if recipe.seed < 0:
+        raise CodeGeeXError(f"{source}: seed must be 0 or above, not {recipe.seed}.")
     schedule = recipe.schedule
     if schedule.warmup < 0 or not 0 <= schedule.decay <= 1 or not 0 <= schedule.floor <= 1:
         raise CodeGeeXError(f"{source}: schedule.warmup must be 0 or above, schedule.decay and .floor from 0 to 1.")
@@ -256,6 +260,8 @@ def _check(recipe: Recipe, source: str) -> None:
         raise CodeGeeXError(
             f"{source}: data.streams needs at least one stream, with a weight above 0 in each phase and none below."
         )
+    if schedule.kind == "cosine" and any(stream.decay_weight is not None for stream in recipe.data.streams):
+        raise CodeGeeXError(f"{source}: decay_weight needs schedule.kind=trapezoid; a cosine has no decay of its own.")
     if any(bool(stream.shards) == bool(stream.examples) or stream.stride < 1 for stream in recipe.data.streams):
         raise CodeGeeXError(f"{source}: every stream needs either shards or examples, and a stride of at least 1.")
     if recipe.lora.rank < 0 or not 0 < recipe.lora.alpha < float("inf"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,37 @@ from codegeex.shards import Shards, Windows
 from codegeex.tokenizer import Tokenizer
 from codegeex.training.data import make_batch
 from codegeex.training.examples import Examples
-from codegeex.training.recipe import Recipe
+from codegeex.training.recipe import Recipe, Stream
 from codegeex.training.step import batch_loss, precision
 
 
-def open_windows(path: str | Path, recipe: Recipe, vocabulary: Tokenizer, stride: int = 200) -> Windows:
-    """The windows of a shard directory or of a file of examples.
+def open_windows(stream: Stream, recipe: Recipe, vocabulary: Tokenizer) -> Windows:
+    """The windows of a stream.
 
     Raises:
         CodeGeeXError: it cannot be read, or was made with another tokenizer.
     """
-    if Path(path).suffix == ".jsonl":
-        return Examples(path, vocabulary, recipe.data.sequence_length, stride)
-    shards = Shards(path, recipe.data.sequence_length)
+    if stream.examples:
+        return Examples(stream.examples, vocabulary, recipe.data.sequence_length, stream.stride)
+    shards = Shards(stream.shards, recipe.data.sequence_length)
     if shards.meta["tokenizer"] != vocabulary.fingerprint:
-        raise CodeGeeXError(f"{path} was made with another tokenizer than {recipe.data.tokenizer}.")
+        raise CodeGeeXError(f"{stream.shards} was made with another tokenizer than {recipe.data.tokenizer}.")
     return shards
+
+
+def _sets(root: Path) -> Iterator[tuple[str, Stream]]:
+    """What lies in a validation directory, by its name without endings."""
+    for path in sorted(root.iterdir()):
+        name, dot, ending = path.name.partition(".")
+        if path.is_dir():
+            yield path.name, Stream(shards=str(path))
+        elif f"{dot}{ending}" in (".jsonl", ".jsonl.gz"):
+            yield name, Stream(examples=str(path))
+
+
+def rounded(value: float, digits: int) -> float | None:
+    """A number for the records; None where JSON has no word for it."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 class Validation:
@@ -48,9 +64,9 @@ class Validation:
             root = Path(recipe.data.validation)
             if not root.is_dir():
                 raise CodeGeeXError(f"no validation data at {root}.")
-            paths = [path for path in sorted(root.iterdir()) if path.is_dir() or path.suffix == ".jsonl"]
-            self.sets = {path.stem: open_windows(path, recipe, vocabulary) for path in paths}
+            self.sets = {name: open_windows(stream, recipe, vocabulary) for name, stream in _sets(root)}
         self._lengths = torch.tensor([len(vocabulary.decode_bytes([token])) for token in range(len(vocabulary))])
+        self._lengths[vocabulary.end_of_text] = 0  # it is no text
         self._prompts = [vocabulary.encode(prompt) for prompt in recipe.samples]
 
     @torch.no_grad()
@@ -71,8 +87,8 @@ class Validation:
         model.train()
         return record
 
-    def _loss(self, model: CodeGeeX, windows: Windows) -> tuple[float, float]:
-        """Nats per token and bits per byte."""
+    def _loss(self, model: CodeGeeX, windows: Windows) -> tuple[float | None, float | None]:
+        """Nats per token and bits per byte; None where they are not finite."""
         recipe = self._recipe
         chosen = windows.spread(recipe.validation_windows)
         nats = tokens = size = 0.0
@@ -83,7 +99,7 @@ class Validation:
             size += float((self._lengths[batch.labels] * batch.weights).sum())
             tokens += weight
             nats += weight * batch_loss(model, batch.to(model.word_embeddings.weight.device), recipe).item()
-        return round(nats / tokens, 4), round(nats / math.log(2) / size, 4)
+        return rounded(nats / tokens, 4), rounded(nats / math.log(2) / size, 4)
 
     def _continue(self, model: CodeGeeX) -> list[dict[str, str]]:
         """The likeliest continuation of each prompt.

@@ -27,7 +27,7 @@ class Cpp(Braces):
         "tmod": ("%", MULTIPLY),
         "truediv": ("/", MULTIPLY),
     }
-    declared = frozenset({"split", "words", "upper", "lower", "join", "replace", "trim", "repeat"})
+    declared = frozenset({"split", "words", "upper", "lower", "join", "replace", "repeat"})
     templates = {  # noqa: RUF012 - typed in the base class
         "abs": "abs(@0)",
         "fdiv": "int(floor(double(@0) / $1))",
@@ -55,7 +55,6 @@ class Cpp(Braces):
         "is_alpha": "isalpha(@0)",
         "is_upper": "isupper(@0)",
         "is_lower": "islower(@0)",
-        "is_space": "isspace(@0)",
         "char_upper": "char(toupper(@0))",
         "char_lower": "char(tolower(@0))",
         "ord": "int(@0)",
@@ -312,12 +311,6 @@ class Cpp(Braces):
         if isinstance(text, ir.Lit):
             return self.text(text), str(len(str(text.literal)))
         return self.text(text), f"{self.text(text, POSTFIX)}.size()"
-
-    def let_trim(self, name: ir.Name, text: Expr) -> None:
-        made = self.name(name.name)
-        self.say(f"string {made} = {self.text(text)}")
-        self.say(f"{made}.erase(0, {made}.find_first_not_of(' '))")
-        self.say(f"{made}.erase({made}.find_last_not_of(' ') + 1)")
 
     def let_repeat(self, name: ir.Name, text: Expr, count: Expr) -> None:
         made = self.name(name.name)

@@ -14,6 +14,10 @@ _TYPES = {
 _BOXES = {"int": "Integer", "float": "Double", "bool": "Boolean", "char": "Character"}
 
 
+_SPECIAL = frozenset(".|*+?^$()[]{}\\")
+"""What a regular expression reads as something else."""
+
+
 class Java(Braces):
     case = "camel"
     keywords = frozenset({
@@ -65,7 +69,6 @@ class Java(Braces):
         "lower": "$0.toLowerCase()",
         "repeat": "$0.repeat(@1)",
         "replace": "$0.replace(@1, @2)",
-        "trim": "$0.trim()",
         "to_str": "String.valueOf(@0)",
         "parse_int": "Integer.parseInt(@0)",
         "starts": "$0.startsWith(@1)",
@@ -76,7 +79,6 @@ class Java(Braces):
         "is_alpha": "Character.isLetter(@0)",
         "is_upper": "Character.isUpperCase(@0)",
         "is_lower": "Character.isLowerCase(@0)",
-        "is_space": "Character.isWhitespace(@0)",
         "char_upper": "Character.toUpperCase(@0)",
         "char_lower": "Character.toLowerCase(@0)",
         "ord": ("(int) $0", UNARY),
@@ -166,7 +168,7 @@ class Java(Braces):
     def op_split(self, expr: ir.Op) -> Text:
         text, separator = expr.args
         mark = str(separator.literal) if isinstance(separator, ir.Lit) else ""
-        pattern = quoted(f"\\{mark}" if mark in ".|*+?^$" and mark else mark)
+        pattern = quoted(f"\\{mark}" if mark in _SPECIAL else mark)
         if not isinstance(separator, ir.Lit):
             pattern = self.text(separator)
         # -1 keeps empty parts at the end, which Java alone would drop
@@ -237,7 +239,8 @@ class Java(Braces):
                 if number == len(value.keys):
                     self._line(f"{self.indent}return {self._compared(a, b, down)};")
                 else:
-                    test, _ = self.operation(ir.Op("ne", (a, b), a.type))
+                    objects = f"!{self.text(a)}.equals({self.text(b)})"  # `!=` would ask whether they are the same
+                    test = objects if isinstance(a, ir.Name) else self.operation(ir.Op("ne", (a, b), a.type))[0]
                     self._line(f"{self.indent}if ({test}) return {self._compared(a, b, down)};")
             self._line("});")
 
@@ -305,4 +308,4 @@ def _boxed(expr: Expr) -> bool:
     match expr:
         case ir.Op("index" | "last" | "get" | "at", (place, *_)):
             return place.type != STR and expr.type in (INT, FLOAT, CHAR) and place.type != BUILDER
-    return isinstance(expr, ir.Name) and expr.name in ("a", "b")  # of a comparator
+    return False

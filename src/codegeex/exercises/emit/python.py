@@ -68,7 +68,6 @@ class Python(Emitter):
         "lower": "$0.lower()",
         "repeat": ("$0 * $1", MULTIPLY),
         "replace": "$0.replace(@1, @2)",
-        "trim": "$0.strip()",
         "to_str": "str(@0)",
         "to_str:char": ("@0", ATOM),
         "parse_int": "int(@0)",
@@ -80,7 +79,6 @@ class Python(Emitter):
         "is_alpha": "$0.isalpha()",
         "is_upper": "$0.isupper()",
         "is_lower": "$0.islower()",
-        "is_space": "$0.isspace()",
         "char_upper": "$0.upper()",
         "char_lower": "$0.lower()",
         "ord": "ord(@0)",
@@ -250,14 +248,18 @@ class Python(Emitter):
     def comment(self, text: str) -> str:
         return f"# {text}"
 
+    def whole(self, value: Expr) -> str:
+        """A value that is more than a condition, in which a list may stand for its not being empty."""
+        return f"bool({self.text(value)})" if _is_list(value) else self.text(value)
+
     def do_let(self, statement: ir.Let) -> None:
-        self._line(f"{self.name(statement.name.name)} = {self.text(statement.value)}")
+        self._line(f"{self.name(statement.name.name)} = {self.whole(statement.value)}")
 
     def do_assign(self, statement: ir.Assign) -> None:
         if isinstance(statement.value, ir.Sorted) and statement.value.source == statement.name:
             self._line(f"{self.name(statement.name.name)}.sort({self._order(statement.value).removeprefix(', ')})")
             return
-        self._line(f"{self.name(statement.name.name)} = {self.text(statement.value)}")
+        self._line(f"{self.name(statement.name.name)} = {self.whole(statement.value)}")
 
     def do_augment(self, statement: ir.Augment) -> None:
         self._line(f"{self.name(statement.name.name)} {_AUGMENTED[statement.op]} {self.text(statement.value)}")
@@ -280,7 +282,7 @@ class Python(Emitter):
         self._inside(heading, statement.body)
 
     def do_return(self, statement: ir.Return) -> None:
-        self._line(f"return {self.text(statement.value)}")
+        self._line(f"return {self.whole(statement.value)}")
 
     def do_append(self, statement: ir.Append) -> None:
         self._line(f"{self.name(statement.target.name)}.append({self.text(statement.value)})")
@@ -316,3 +318,13 @@ class Python(Emitter):
         if not any(not isinstance(one, ir.Comment) for one in body):
             self._line("pass")
         self.depth -= 1
+
+
+def _is_list(test: Expr) -> bool:
+    """Whether Python's value of a test may be a list."""
+    match test:
+        case ir.Op("not", (ir.Op("empty", (ir.Name(),)),)):
+            return True
+        case ir.Op("and" | "or", args):
+            return any(map(_is_list, args))
+    return False

@@ -37,7 +37,6 @@ class RustExpressions(RustForms):
         "words": "$0.split_whitespace().map(str::to_string).collect::<Vec<String>>()",
         "upper": "$0.to_uppercase()",
         "lower": "$0.to_lowercase()",
-        "trim": "$0.trim()",
         "to_str": "$0.to_string()",
         "parse_int": "$0.parse::<i32>().unwrap()",
         "builder": "String::new()",
@@ -46,7 +45,6 @@ class RustExpressions(RustForms):
         "is_alpha": "$0.is_ascii_alphabetic()",
         "is_upper": "$0.is_ascii_uppercase()",
         "is_lower": "$0.is_ascii_lowercase()",
-        "is_space": "$0.is_ascii_whitespace()",
         "char_upper": "$0.to_ascii_uppercase()",
         "char_lower": "$0.to_ascii_lowercase()",
         "ord": ("#0 as i32", CAST),
@@ -278,7 +276,11 @@ class RustExpressions(RustForms):
             return known if known is not None else self.text(expr, ADD)
 
         if source.step < 0:
-            stop = source.stop + 1 if source.stop != ir.lit(-1) else ir.lit(0)
+            match source.stop:
+                case ir.Lit(int() as below):
+                    stop = ir.lit(below + 1)
+                case _:
+                    stop = source.stop + 1
             match source.start:
                 case ir.Op("sub", (top, ir.Lit(1))):
                     text = f"({number(stop)}..{number(top)}).rev()"

@@ -129,8 +129,6 @@ class RustForms(Braces):
                 return "place"
             case ir.Op("slice" | "from"):
                 return "str" if expr.type == STR else "ref"
-            case ir.Op("trim"):
-                return "str"
         return "owned"
 
     def own(self, expr: Expr, *, move: bool = False) -> str:

@@ -9,7 +9,6 @@ from codegeex.exercises.build import (
     add,
     assign,
     block,
-    cases,
     change,
     collect,
     divides,
@@ -27,29 +26,30 @@ from codegeex.exercises.build import (
 from codegeex.exercises.exercise import Draft
 from codegeex.exercises.families.pieces import Args, args, number_test
 from codegeex.exercises.families.registry import family
-from codegeex.exercises.ir import Expr, Function, Name, Statement, op
+from codegeex.exercises.ir import Function, op
 from codegeex.exercises.types import INT, INTS, STR
 
 
 @family("digit_fold", 2)
 def digit_fold(rng: random.Random) -> Draft:
     n, rest, digit, total = var(rng.choice(("n", "number", "value"))), var("rest"), var("digit"), var("total")
-    test, change = number_test_of_digits(rng)
+    (what, test, end), (changed, made, begin) = _digit_test_and_change(rng)
     body = block(
         let(rest, n),
         let(total, 0),
         during(
             rest > 0,
-            [let(digit, rest % 10), when(test[1](digit), [add(total, change[1](digit))]), change_div(rest, 10)],
+            [let(digit, rest % 10), when(test(digit), [add(total, made(digit))]), change(rest, "div", 10)],
         ),
         ret(total),
     )
-    task = f"return the sum of {change[0]} {test[0]} of a number that is not negative"
+    task = f"return the sum of {changed} {what} of a number that is not negative"
     inputs = args([1234, 9075, 0, 7, 100, rng.randint(10, 99), rng.randint(1000, 99999), 1234567])
-    return Draft(Function(f"digit_{change[2]}_{test[2]}", (n,), INT, body), task, inputs)
+    return Draft(Function(f"digit_{begin}_{end}", (n,), INT, body), task, inputs)
 
 
-def number_test_of_digits(rng: random.Random) -> tuple[Any, Any]:
+def _digit_test_and_change(rng: random.Random) -> tuple[Any, Any]:
+    """Words, function and part of a name of each."""
     k = rng.randint(3, 7)
     tests = (
         ("digits", lambda d: d >= 0, "total"),
@@ -67,10 +67,6 @@ def number_test_of_digits(rng: random.Random) -> tuple[Any, Any]:
     return rng.choice(tests), rng.choice(changes)
 
 
-def change_div(name: Name, by: int) -> Statement:
-    return change(name, "div", by)
-
-
 @family("digit_count", 2, held_out=True)
 def digit_count(rng: random.Random) -> Draft:
     n, rest, count = var(rng.choice(("n", "number", "code"))), var("rest"), var("count")
@@ -79,7 +75,7 @@ def digit_count(rng: random.Random) -> Draft:
     body = block(
         let(rest, n),
         let(count, 0),
-        during(rest > 0, [when((rest % base).eq(k), [add(count, 1)]), change_div(rest, base)]),
+        during(rest > 0, [when((rest % base).eq(k), [add(count, 1)]), change(rest, "div", base)]),
         ret(count),
     )
     task = f"count how often the digit {k} occurs in a positive number written in base {base}"
@@ -140,7 +136,7 @@ def shrinking_steps(rng: random.Random) -> Draft:
         let(value, n),
         let(steps, 0),
         during(value > 0, [
-            when(divides(value, k), [change_div(value, k)], [assign(value, larger(value - m, 0))]),
+            when(divides(value, k), [change(value, "div", k)], [assign(value, larger(value - m, 0))]),
             add(steps, 1),
         ]),
         ret(steps),
@@ -183,7 +179,6 @@ def piecewise(rng: random.Random) -> Draft:
     low = rng.randint(5, 15)
     high = low + rng.randint(5, 30)
     p, q, r = rng.randint(1, 5), rng.randint(6, 10), rng.randint(1, 30)
-    body = block(cases((x <= low, [ret(x * p)]), (x <= high, [ret(x * q - r)]), otherwise=[ret(x * q + p)]))
     body = block(when(x <= low, [ret(x * p)]), when(x <= high, [ret(x * q - r)]), ret(x * q + p))
     task = (
         f"compute a price: {p} times `{x.name}` up to {low}, {q} times `{x.name}` minus {r} above that up to {high}, "
@@ -193,7 +188,7 @@ def piecewise(rng: random.Random) -> Draft:
     return Draft(Function(f"{x.name}_price", (x,), INT, body), task, inputs)
 
 
-@family("sign_label", 1, held_out=True)
+@family("sign_label", 1, training_only=True)
 def sign_label(rng: random.Random) -> Draft:
     x = var(rng.choice(("temperature", "balance", "level", "score")))
     low = rng.randint(-5, 20)
@@ -216,8 +211,7 @@ def common_multiples(rng: random.Random) -> Draft:
     a = rng.randint(2, 6)
     b = rng.randint(a + 1, 9)
     kind = rng.choice(("list", "count"))
-    condition = rng.choice((divides(i, a) & ~divides(i, b), ~divides(i, a) & ~divides(i, b)))
-    both = isinstance(condition, Expr) and "not" in repr(condition.args[0])  # type: ignore[attr-defined]
+    both, condition = rng.choice(((False, divides(i, a) & ~divides(i, b)), (True, ~divides(i, a) & ~divides(i, b))))
     value = (
         collect(i, span(1, n + 1), i, condition)
         if kind == "list"

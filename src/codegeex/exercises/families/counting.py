@@ -88,9 +88,7 @@ def group_numbers(rng: random.Random) -> Draft:
     totals = var("totals", map_of(INT, INT))
     tens = rng.random() < 0.4
     key = op("fdiv", x, 10) if tens else op("fmod", x, k)
-    by = "what is left of their last digit, rounded down" if tens else f"their remainder by {k}"
-    if tens:
-        by = "their tenth, rounded down"
+    by = "their tenth, rounded down" if tens else f"their remainder by {k}, which is never negative"
     if sums:
         body = block(let(totals, empty_map(INT, INT)), loop(x, xs, [count_up(totals, key, x)]), ret(totals))
         return Draft(

@@ -41,8 +41,11 @@ def clock_text(rng: random.Random) -> Draft:
         when(length(minutes) < 2, [assign(minutes, text("0", minutes))]),
         ret(text(hours, sign, minutes)),
     )
-    later = f", {shift} minutes later" if shift else ""
-    task = f"write minutes since midnight{later} as a time of day like 08{sign}05, beginning again after 24 hours"
+    later = f" that is {shift} minutes later" if shift else ""
+    task = (
+        f"write a number of minutes since midnight as the time of day{later}, like 08{sign}05, beginning again after "
+        "24 hours"
+    )
     return Draft(
         Function("format_clock", (total,), STR, body), task, args([0, 65, 1439, 1440, 600, rng.randint(0, 3000), 59])
     )

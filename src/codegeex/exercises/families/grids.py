@@ -160,9 +160,10 @@ def neighbour_sum(rng: random.Random) -> Draft:
         when(c + 1 < length(grid[r]), [add(total, grid[r][c + 1])]),
     ]
     own = rng.random() < 0.5
-    start: Expr | int = grid[r][c] * k if own else 0
+    cell = grid[r][c]
+    start: Expr | int = 0 if not own else cell * k if k > 1 else cell
     body = block(let(total, start), *near, ret(total))
-    plus = f", plus {k} times the cell itself" if own else ""
+    plus = f", plus {f'{k} times ' if k > 1 else ''}the cell itself" if own else ""
     inputs: Args = []
     for one in grid_lists(rng):
         assert isinstance(one, list)

@@ -42,13 +42,16 @@ def rotate_list(rng: random.Random) -> Draft:
     return Draft(Function(f"rotate_{side}", (xs, k), INTS, body), task, inputs)
 
 
+_NTH = {2: "second", 3: "third", 4: "fourth"}
+
+
 @family("every_kth", 1)
 def every_kth(rng: random.Random) -> Draft:
     xs, _ = many(rng, INTS)
     k, start = rng.randint(2, 4), rng.randint(0, 2)
     i, result = var("i"), var("result", INTS)
     body = block(let(result, empty_list(INT)), loop(i, span(start, length(xs), k), [push(result, xs[i])]), ret(result))
-    task = f"return every element of a list whose index is {start} or {k} further on, again and again"
+    task = f"return every {_NTH[k]} element of a list, beginning with the one at index {start}"
     return Draft(Function(f"every_{k}_from_{start}", (xs,), INTS, body), task, args(int_lists(rng)))
 
 

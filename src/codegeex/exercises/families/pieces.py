@@ -75,7 +75,7 @@ def number_change(rng: random.Random) -> Change:
             Change("{} with their signs changed", "negated", lambda x: -x),
             Change(f"{{}} multiplied by {k} and increased by {m}", "scaled", lambda x: x * k + m),
             Change("the cubes of {}", "cubes", lambda x: x * x * x),
-            Change(f"the distances of {{}} to {m}", "distances", lambda x: op("abs", x - m)),
+            Change(f"the distances between {m} and {{}}", "distances", lambda x: op("abs", x - m)),
         )
     )
 
@@ -92,8 +92,8 @@ def char_test(rng: random.Random) -> Test:
             Test("{} that are not spaces", "non_spaces", lambda c: c.ne(" ")),
             Test("{} that are vowels", "vowels", lambda c: op("char_in", "aeiouAEIOU", c)),
             Test(f"{{}} among '{letters}'", f"{letters}", lambda c: op("char_in", letters, c)),
-            Test(f"{{}} that come before '{letters[1]}' in the alphabet's order", f"before_{letters[1]}",
-                 lambda c: c < char(letters[1])),
+            Test(f"{{}} that are lowercase letters before '{letters[1]}'", f"before_{letters[1]}",
+                 lambda c: op("is_lower", c) & (c < char(letters[1]))),
             Test("{} that are letters or digits", "alphanumeric", lambda c: op("is_alpha", c) | op("is_digit", c)),
         )
     )  # fmt: skip

@@ -56,15 +56,17 @@ def sort_words(rng: random.Random) -> Draft:
 def sort_by_key(rng: random.Random) -> Draft:
     xs, x = many(rng, INTS)
     k, down, flip = rng.randint(3, 12), rng.random() < 0.5, rng.random() < 0.5
-    words, key = rng.choice((
-        (f"their distance to {k}", op("abs", x - k)), (f"their remainder by {k}", op("fmod", x, k)),
-        ("their last digit", op("mod", op("abs", x), 10)), ("their absolute value", op("abs", x)),
+    words, name, key = rng.choice((
+        (f"their distance to {k}", f"distance_to_{k}", op("abs", x - k)),
+        (f"their remainder by {k}, which is never negative", f"remainder_by_{k}", op("fmod", x, k)),
+        ("their last digit", "last_digit", op("mod", op("abs", x), 10)),
+        ("their absolute value", "absolute_value", op("abs", x)),
     ))  # fmt: skip
     body = block(ret(ordered(xs, x, (key, down), (x, flip))))
     task = f"sort a list of numbers by {words}, {'largest' if down else 'smallest'} first"
     note = f"Where that is equal, the {'larger' if flip else 'smaller'} number comes first."
     return Draft(
-        Function("sort_by_" + words.removeprefix("their ").replace(" ", "_"), (xs,), INTS, body),
+        Function(f"sort_by_{name}", (xs,), INTS, body),
         task,
         args(int_lists(rng)),
         note=note,

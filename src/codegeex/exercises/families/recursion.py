@@ -69,7 +69,7 @@ def recursive_digits(rng: random.Random) -> Draft:
     )
 
 
-@family("recursive_list", 2, held_out=True)
+@family("recursive_list", 2, training_only=True)
 def recursive_list(rng: random.Random) -> Draft:
     xs, test, change = var("numbers", INTS), number_test(rng), number_change(rng)
     name = f"sum_{change.word}_{test.word}"
@@ -85,7 +85,7 @@ def recursive_list(rng: random.Random) -> Draft:
     )
 
 
-@family("recursive_text", 2, held_out=True)
+@family("recursive_text", 2, training_only=True)
 def recursive_text(rng: random.Random) -> Draft:
     s, test = text_name(rng), char_test(rng)
     name = f"count_{test.word}_recursively"
@@ -136,7 +136,7 @@ def with_helper(rng: random.Random) -> Draft:
         (
             (digit_sum, "digit sum"),
             (divisors, "number of divisors"),
-            (square, f"largest multiple of {k} that is not greater"),
+            (square, f"largest multiple of {k} not above it"),
         )
     )
     value = call(helper.name, INT, x)

@@ -25,7 +25,8 @@ class Family:
         level: 1 (a line or two) to 3 (several steps).
         held_out: for the benchmark only: a model never trains on any of it.
         draw: draws a problem.
-        training_only: no measure of anything: what it draws is known to everybody, or younger than the benchmark.
+        training_only: no measure of anything: what it draws is known to everybody, like what another family draws, or
+            younger than the benchmark.
     """
 
     name: str

@@ -89,7 +89,7 @@ def count_numbers(rng: random.Random) -> Draft:
     return Draft(Function(f"count_{test.word}", (xs,), INT, body), task, args(int_lists(rng)))
 
 
-@family("any_all_numbers", 1, held_out=True)
+@family("any_all_numbers", 1, training_only=True)
 def any_all_numbers(rng: random.Random) -> Draft:
     xs, x = many(rng, INTS)
     test = number_test(rng)
@@ -181,7 +181,7 @@ def replace_numbers(rng: random.Random) -> Draft:
     return Draft(Function(f"replace_{test.word}", (xs,), INTS, body), task, args(int_lists(rng)))
 
 
-@family("reversed_filter", 2, held_out=True)
+@family("reversed_filter", 2, training_only=True)
 def reversed_filter(rng: random.Random) -> Draft:
     xs, x = many(rng, INTS)
     test = number_test(rng)

@@ -79,7 +79,9 @@ def running_total(rng: random.Random) -> Draft:
         loop(x, xs, [when(test.build(x), [add(total, x)]), push(result, total)]),
         ret(result),
     )
-    task = f"return the running totals of a list, starting from {k} and adding only the {test.of(xs.name)}"
+    task = (
+        f"return the running total at each element of a list, starting from {k} and adding only the {test.of(xs.name)}"
+    )
     return Draft(Function(f"running_total_{test.word}", (xs,), INTS, body), task, args(int_lists(rng)))
 
 

@@ -34,7 +34,7 @@ from codegeex.exercises.types import INT, INTS, STR
 def follow_commands(rng: random.Random) -> Draft:
     s, c, x, y = var(rng.choice(("commands", "moves", "path")), STR), letter_name(rng), var("x"), var("y")
     up, down, left, right = rng.choice(("NSWE", "UDLR", "^v<>", "udlr"))
-    k = rng.randint(1, 3)
+    k, listed = rng.randint(1, 3), rng.random() < 0.5
     body = block(
         let(x, 0),
         let(y, 0),
@@ -42,9 +42,8 @@ def follow_commands(rng: random.Random) -> Draft:
             (c.eq(up), [add(y, k)]), (c.eq(down), [change(y, "sub", k)]),
             (c.eq(left), [change(x, "sub", 1)]), (c.eq(right), [add(x, 1)]),
         )]),
-        ret(items(x, y) if rng.random() < 0.5 else op("abs", x) + op("abs", y)),
+        ret(items(x, y) if listed else op("abs", x) + op("abs", y)),
     )  # fmt: skip
-    listed = "Items" in repr(body[-1])
     what = "as a list of x and y" if listed else "as the sum of its distances in both directions"
     task = (
         f"follow a string of moves from the origin ('{up}' and '{down}' change y by {k}, '{left}' and "
@@ -112,14 +111,14 @@ def battery(rng: random.Random) -> Draft:
 
 @family("countdown_circle", 3, held_out=True)
 def countdown_circle(rng: random.Random) -> Draft:
-    n, k, place, i = var("players"), var("step"), var("place"), var("size")
+    n, k, place, i = var("players"), var("step"), var("place"), var("left")
     base = rng.randint(0, 1)
     body = block(
         let(place, 0), loop(i, span(2, n + 1), [assign(place, (place + k) % i)]), ret(place + base if base else place)
     )
     task = (
-        f"return which of a circle of players, numbered from {base}, is left when every time the one `step` "
-        "places on has to leave"
+        f"return which of a circle of players, numbered from {base}, is left when every `step`-th one of those who "
+        f"are still there has to leave, counting from player {base} on"
     )
     inputs: Args = [[5, 2], [7, 3], [1, 1], [10, 4], [6, 1], [rng.randint(2, 40), rng.randint(1, 9)], [2, 2]]
     return Draft(Function(f"last_player_from_{base}", (n, k), INT, body), task, inputs)

@@ -75,14 +75,13 @@ def replace_chars(rng: random.Random) -> Draft:
 
 @family("repeat_chars", 2, held_out=True)
 def repeat_chars(rng: random.Random) -> Draft:
-    s, c, result, i = text_name(rng), letter_name(rng), var("result", BUILDER), var("i")
+    s, c, result = text_name(rng), letter_name(rng), var("result", BUILDER)
     test, k = char_test(rng), rng.randint(2, 3)
     body = block(
         let(result, builder()),
         loop(c, s, [add(result, c), when(test.build(c), [add(result, c)] * (k - 1))]),
         ret(op("built", result)),
     )
-    del i
     task = f"write the {test.of('characters')} of a string {k} times and all others once"
     return Draft(Function(f"repeat_{test.word}_{k}_times", (s,), STR, body), task, args(text_inputs(rng)))
 

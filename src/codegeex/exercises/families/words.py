@@ -99,7 +99,7 @@ def change_words(rng: random.Random) -> Draft:
     ))  # fmt: skip
     test = word_test(rng) if rng.random() < 0.5 else None
     body = block(ret(collect(w, ws, value, test.build(w) if test else None)))
-    what = f"each of the {test.of(ws.name)}" if test else f"each of the {ws.name}"
+    what = f"only the {test.of(ws.name)}, each" if test else f"each of the {ws.name}"
     return Draft(
         Function(f"{name}_{ws.name}", (ws,), STRS, body), f"return a list with {what} {words}", args(word_lists(rng))
     )
@@ -274,23 +274,13 @@ def longest_by_test(rng: random.Random) -> Draft:
     test = word_test(rng)
     best = var("best", STR)
     late, short = rng.random() < 0.5, rng.random() < 0.4
-    better = length(w) < length(best) if short else (length(w) >= length(best) if late else length(w) > length(best))
-    if short:
-        better = empty(best) | better
-    body = block(
-        let(best, ""),
-        loop(
-            w,
-            ws,
-            [
-                when(
-                    test.build(w) & better if not short else test.build(w),
-                    [assign(best, w)] if not short else [when(better, [assign(best, w)])],
-                )
-            ],
-        ),
-        ret(best),
-    )
+    better = length(w) >= length(best) if late else length(w) > length(best)
+    if short:  # nothing is shorter than the empty string that it begins with
+        nested = when(empty(best) | (length(w) < length(best)), [assign(best, w)])
+        step = when(test.build(w), [nested])
+    else:
+        step = when(test.build(w) & better, [assign(best, w)])
+    body = block(let(best, ""), loop(w, ws, [step]), ret(best))
     which = "shortest" if short else "longest"
     order = "last" if late and not short else "first"
     note_ = f"Among several return the {order}; return an empty string if there are none."

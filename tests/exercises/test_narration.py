@@ -1,0 +1,72 @@
+"""Expressions in words: somebody who reads them the usual way computes the same."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+
+from codegeex.exercises import ir
+from codegeex.exercises.families import exercise
+from codegeex.exercises.interpreter import evaluate
+from codegeex.exercises.ir import Name, op
+from codegeex.exercises.narration import words
+from codegeex.exercises.types import INT
+
+_READ = (
+    (r"the absolute value of (\w+)", r"abs(\1)"), (r"the absolute value of \(", "abs("), ("plus", "+"), ("minus", "-"),
+    ("times", "*"),
+    (r"(\w+) is not divisible by (\w+)", r"\1 % \2 != 0"), (r"(\w+) is divisible by (\w+)", r"\1 % \2 == 0"),
+    ("is greater than", ">"), ("is less than", "<"), ("is at least", ">="), ("is at most", "<="), ("equals", "=="),
+    (r"\btrue\b", "True"), (r"\bfalse\b", "False"),
+)  # fmt: skip
+"""How the words are read, with the precedence that school and Python share."""
+
+
+def read(said: str) -> str:
+    """What is said, as Python."""
+    found = re.fullmatch(r"the (larger|smaller) of (.*) and (.*)", said)
+    if found:
+        name = {"larger": "max", "smaller": "min"}[found[1]]
+        return f"{name}({read(found[2])}, {read(found[3])})"
+    for pattern, python in _READ:
+        said = re.sub(pattern, python, said)
+    return said
+
+
+@pytest.mark.parametrize("family", ["formula", "check"])
+def test_words_say_what_the_expression_computes(family):
+    grouped = 0
+    for seed in range(300):
+        function = exercise(family, seed).function
+        (statement,) = function.body
+        said = words(statement.value)
+        grouped += "(" in said
+        for values in product((-3, 0, 2, 7), repeat=len(function.params)):
+            scope = dict(zip((param.name for param in function.params), values, strict=True))
+            assert eval(read(said), {}, scope) == evaluate(function, values), said
+    assert grouped > 20
+
+
+A, B, C = (Name(name, INT) for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("expr", "said"),
+    [
+        ((A + B) * C, "(a plus b) times c"),
+        (A + B * C, "a plus b times c"),
+        (A - (B - C), "a minus (b minus c)"),
+        (A - B - C, "a minus b minus c"),
+        (op("abs", A - B), "the absolute value of (a minus b)"),
+        (op("abs", A) - B, "(the absolute value of a) minus b"),
+        (A - op("abs", B), "a minus the absolute value of b"),
+        ((A > 1) & ((B > 1) | (C > 1)), "a is greater than 1 and (b is greater than 1 or c is greater than 1)"),
+        ((A > 1) & (B > 1) & (C > 1), "a is greater than 1 and b is greater than 1 and c is greater than 1"),
+        (~((A > 1) & (B > 1)), "it is not true that (a is greater than 1 and b is greater than 1)"),
+        (op("to_float", A) / op("to_float", B), "a divided by b"),
+    ],
+)
+def test_parts_that_belong_together(expr: ir.Expr, said: str):
+    assert words(expr) == said
