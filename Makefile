@@ -8,7 +8,7 @@ PROMPT := write a factorial function
 demo: $(VENV)/.base
 	@for lang in python cpp java javascript go; do \
 	  printf '\n== %s: %s\n' "$$lang" "$(PROMPT)"; \
-	  $(BIN)/codegeex generate "$(PROMPT)" --lang $$lang --temperature 0 --max-tokens 120 || exit 1; \
+	  $(BIN)/codegeex generate "$(PROMPT)" --lang $$lang --temperature 0 --max-tokens 160 || exit 1; \
 	done
 	@printf '\nFive programs from the model inside the package. Try: %s\n' '$(BIN)/codegeex generate "reverse a string" --lang go'
 

@@ -1,18 +1,20 @@
 """Put a trained model into the package: int8 weights, tokenizer, curves and model card.
 
-    python tools/embed_model.py SCORES recipes/nano.yaml recipes/nano-everyday.yaml
+    python tools/embed_model.py SCORES recipes/nano.yaml recipes/nano-everyday.yaml --version third --history "..."
 
-The recipes are those of its runs, each of which goes on from the one before it. Everything that the card says is read
-from what they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of
-`codegeex eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE. What is not there is left
-out.
+The recipes are those of its runs, each of which goes on from the one before it. What the card says is read from what
+they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of `codegeex
+eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE; what is not there is left out. Its
+version, and what its recipes do not know of it (--history), are yours to say.
 """
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import shutil
-import sys
+import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,38 +41,48 @@ SMALL_MODELS = (
 """HumanEval in Python, pass@1 / 10 / 100 per cent: Chen et al. 2021 (table 1), Xu et al. 2022 (table 3)."""
 
 
-def main(scores: Path, *recipe_paths: Path) -> None:
-    runs = [(path, training_recipe.load(path)) for path in recipe_paths]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scores", type=Path)
+    parser.add_argument("recipes", type=Path, nargs="+")
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--history", default="")
+    asked = parser.parse_args()
+    runs = [(path, training_recipe.load(path)) for path in asked.recipes]
     records = [_records(recipe) for _, recipe in runs]
     run, corpus = Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
     source = Int8Source(NativeSource(run))
     card = "\n\n".join(
         filled(part)
         for part in (
-            head(source.config),
-            measured(scores),
-            trained(source.config, records, runs),
+            head(source.config, asked.version),
+            measured(asked.scores),
+            trained(source.config, records, runs, asked.history),
             learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams}),
             LIMITS,
         )
         if part
     )
-    shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
-    write_model(EMBEDDED_MODEL, source, tokenizer.load(run), {"README.md": card + "\n"})
-    draw_losses(records, [recipe for _, recipe in runs], EMBEDDED_MODEL / "loss.png")
+    losses = draw_losses(records, [recipe for _, recipe in runs])
+    with tempfile.TemporaryDirectory(dir=EMBEDDED_MODEL.parent) as folder:
+        made = Path(folder) / "model"
+        write_model(made, source, tokenizer.load(run), {"README.md": card + "\n"})
+        (made / "loss.png").write_bytes(losses)
+        shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
+        made.rename(EMBEDDED_MODEL)
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
     print(f"{EMBEDDED_MODEL}: {size / 1e6:.1f} MB")
 
 
 def filled(text: str) -> str:
     """Paragraphs wrapped to 120 characters; tables, headings, lists and commands as they are."""
-    paragraphs = text.strip().split("\n\n")
+    paragraphs = [one for one in text.strip().split("\n\n") if one.strip()]
     return "\n\n".join(one if one[:1] in "|#!-`" else textwrap.fill(one, 120) for one in paragraphs)
 
 
-def head(config: Any) -> str:
+def head(config: Any, version: str) -> str:
     return f"""
-# The embedded model, third version
+# The embedded model, {version} version
 
 A CodeGeeX model (pre-LayerNorm decoder with a top query layer, arXiv 2303.17568) of {config.num_parameters:,}
 parameters: {config.num_layers} + 1 layers, width {config.hidden_size}, {config.num_attention_heads} heads, vocabulary
@@ -79,8 +91,7 @@ row), tables and layer norms float16.
 
 It is there so that everything works the moment codegeex is installed, without a download. It writes small functions of
 common kinds in Python, C++, Java, JavaScript, Go and Rust, and translates such functions between them. It was trained
-on two processor cores in two hours, so **it knows little beyond that: run what it writes before you
-trust it.**"""
+on two processor cores, so **it knows little beyond that: run what it writes before you trust it.**"""
 
 
 def measured(folder: Path) -> str:
@@ -110,16 +121,18 @@ of families that training has, {unseen} of those of other families.**
 
 
 def _generation(reports: Sequence[Any]) -> Iterator[str]:
-    """HumanEval-X in all languages, which may have been measured in several runs with different numbers of samples."""
-    table = ["| HumanEval-X, generation | n | pass@1 | pass@10 | pass@100 |", "|---|---|---|---|---|"]
+    """HumanEval-X in all languages, which may have been measured in several runs at several temperatures."""
+    table = ["| HumanEval-X, generation | n | T | pass@1 | pass@10 | pass@100 |", "|---|---|---|---|---|---|"]
     found = [(key, report) for key in LANGUAGES for report in reports if key in report["languages"]]
     for key, report in found:
         scores = " | ".join(_score(report["languages"][key], f"pass@{k}") for k in (1, 10, 100))
-        table.append(f"| {languages.get(key).name} | {report['settings']['samples']} | {scores} |")
-    table += [f"| {name}, Python | | {' | '.join(scores)} |" for name, *scores in SMALL_MODELS]
+        count = report["settings"]["samples"]
+        table.append(f"| {languages.get(key).name} | {count} | {_temperature(report)} | {scores} |")
+    table += [f"| {name}, Python | | | {' | '.join(scores)} |" for name, *scores in SMALL_MODELS]
     if found:
-        yield f"""T = {_temperature(found[0][1])}, next to small models as published (HumanEval in Python, per cent;
-they saw thousands of times as many tokens):"""
+        yield """Generation, next to small models as published (HumanEval in Python, per cent; they saw thousands of
+times as many tokens):"""
+        yield "`codegeex eval humaneval-x --output DIR --langs LANGUAGE --n 200 --k 1,10,100 --temperature T`"
         yield "\n".join(table)
 
 
@@ -130,7 +143,10 @@ def _translation(reports: Sequence[Any]) -> Iterator[str]:
         cells = [_score(report["languages"].get(key, {}), "pass@1") for key in LANGUAGES]
         table.append(f"| {languages.get(report['settings']['source']).name} | {' | '.join(cells)} |")
     if reports:
-        yield f"Translation, pass@1, n = {reports[0]['settings']['samples']}, T = {_temperature(reports[0])}:"
+        count = reports[0]["settings"]["samples"]
+        yield "Translation, pass@1:"
+        sampled = f"--n {count} --k 1 --temperature {_temperature(reports[0])}"
+        yield f"`codegeex eval humaneval-x --output DIR --task translation --from LANGUAGE {sampled}`"
         yield "\n".join(table)
 
 
@@ -156,7 +172,7 @@ def _minutes(steps: Sequence[dict[str, Any]]) -> float:
     return sum(float(record["seconds"]) for record in [*ends, steps[-1]]) / 60
 
 
-def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tuple[Path, Any]]) -> str:
+def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tuple[Path, Any]], history: str) -> str:
     items, tokens, minutes = [], 0, 0.0
     for some, (path, recipe) in zip(records, runs, strict=True):
         steps = [record for record in some if "loss" in record]
@@ -185,7 +201,7 @@ whose heads have the commands that make their data and run them:
 
 {listed}
 
-{HISTORY}
+{history}
 
 ![Training and validation loss](loss.png)
 
@@ -194,10 +210,6 @@ Validation, whole files of packages that training never sees:
 | language | loss, nats/token | bits/byte |
 |---|---|---|
 {rows}"""
-
-
-HISTORY = """The first 1,000 steps were taken with an earlier set of exercises: without composed problems and without
-explanations, small families as rare as they are, everyday programs only as far as the exercises have them."""
 
 
 def _percent(share: float, digits: int = 0) -> str:
@@ -274,8 +286,8 @@ LIMITS = """
 - Nothing was filtered for insecure code beyond secrets and addresses."""
 
 
-def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], path: Path) -> None:
-    """Training loss (mean of 20 steps) and validation loss per language over tokens, the runs one after the other."""
+def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any]) -> bytes:
+    """A PNG of training loss (mean of 20 steps) and validation losses over tokens, the runs one after the other."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -303,10 +315,10 @@ def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any], pat
     axes.set(xlabel="million tokens (dotted: a decay begins)", ylabel="loss, nats per token", ylim=(0, 7))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, ncols=2)
-    figure.savefig(path, dpi=110)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=110)
+    return picture.getvalue()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:]))
+    main()

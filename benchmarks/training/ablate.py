@@ -14,7 +14,7 @@ import argparse
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def variants(base: recipe.Recipe, other: Path | None) -> dict[str, list[str]]:
     }
     if other:
         size = len(tokenizer.load(other / "tokenizer"))
-        streams = [{"shards": str(other / Path(s.shards).name), "weight": s.weight} for s in base.data.streams]
+        streams = [asdict(replace(s, shards=str(other / Path(s.shards).name))) for s in base.data.streams]
         found[f"vocabulary {size:,}"] = [
             f"data.tokenizer={other / 'tokenizer'}",
             f"data.streams={yaml.safe_dump(streams, default_flow_style=True)}",
@@ -86,7 +86,9 @@ def without_top_query() -> Iterator[None]:
 
 
 def validation(folder: Path, corpus: Path) -> Path:
-    """The sets that variants are measured on."""
+    """The sets that variants are measured on; those of an earlier call are good."""
+    if folder.is_dir():
+        return folder
     folder.mkdir(parents=True)
     for name in LANGUAGES:
         shutil.copytree(corpus / "validation" / name, folder / name)
@@ -106,9 +108,12 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     base = recipe.load(asked.recipe)
+    wanted = variants(base, asked.other_corpus)
+    if unknown := set(asked.only or ()) - set(wanted):
+        parser.error(f"no variant {', '.join(sorted(unknown))}; there are {', '.join(wanted)}")
     lines = []
     sets: dict[Path, Path] = {}
-    for name, overrides in variants(base, asked.other_corpus).items():
+    for name, overrides in wanted.items():
         if asked.only and name not in asked.only:
             continue
         corpus = asked.other_corpus if name.startswith("vocabulary") else Path(base.data.tokenizer).parent
