@@ -11,11 +11,13 @@ from codegeex.config import ModelConfig
 from codegeex.model.transformer import CodeGeeX
 from codegeex.training import recipe as recipes
 from codegeex.training.data import make_batch
+from codegeex.training.memory import keep_freed_memory
 from codegeex.training.optimizer import make_optimizers
 from codegeex.training.parallel import World, clip_gradients
 from codegeex.training.step import backward
 
 torch.set_num_threads(1)
+keep_freed_memory()  # as a run does
 world = World(torch.device("cpu"))
 
 

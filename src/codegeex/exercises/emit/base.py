@@ -266,19 +266,20 @@ class Emitter(ABC):
         raise CodeGeeXError(f"{type(self).__name__} has no words for {type(expr).__name__}.")
 
     def operation(self, expr: ir.Op) -> Text:
-        """An operation: by a method op_NAME, a binary operator, or a template."""
+        """An operation: by a method op_NAME, a template for its type, a binary operator, or a template."""
         special = getattr(self, f"op_{expr.op}", None)
         if special is not None:
             made = special(expr)
             if made is not None:
                 return made  # type: ignore[no-any-return]
-        if f"{expr.op}:{expr.args[0].type.name}" not in self.templates if expr.args else True:
-            if expr.op in self.binary:
-                return self.infix(expr)
-            if expr.op not in self.templates:
-                raise CodeGeeXError(f"{type(self).__name__} has no operation {expr.op} of {expr.args}.")
-            return self.filled(expr.op, expr.args)
-        return self.filled(f"{expr.op}:{expr.args[0].type.name}", expr.args)
+        name = f"{expr.op}:{expr.args[0].type.name}" if expr.args else expr.op
+        if name not in self.templates and expr.op in self.binary:
+            return self.infix(expr)
+        if name not in self.templates:
+            name = expr.op
+        if name not in self.templates:
+            raise CodeGeeXError(f"{type(self).__name__} has no operation {expr.op} of {expr.args}.")
+        return self.filled(name, expr.args)
 
     def infix(self, expr: ir.Op) -> Text:
         """Between its operands; adding a negative number is a subtraction."""
