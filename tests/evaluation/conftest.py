@@ -29,6 +29,15 @@ PROBLEMS = {
             "check(is_even)\n",
         },
     ],
+    "cpp": [
+        {
+            "task_id": "CPP/0",
+            "prompt": "/*\nTwice x.\n*/\n#include<string>\nusing namespace std;\nint twice(int x){\n",
+            "declaration": "#include<string>\nusing namespace std;\nint twice(int x){\n",
+            "canonical_solution": "    return x + x;\n}\n",
+            "test": "#undef NDEBUG\n#include<assert.h>\nint main(){\n    assert (twice(2) == 4);\n}\n",
+        },
+    ],
     "js": [
         {
             "task_id": "JavaScript/0",
@@ -52,7 +61,7 @@ PROBLEMS = {
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> Path:
-    """A folder with two problems in Python and JavaScript."""
+    """A folder with two problems in Python and JavaScript, and one in C++."""
     folder = tmp_path_factory.mktemp("humaneval-x")
     for runner, problems in PROBLEMS.items():
         with gzip.open(folder / f"humaneval_{runner}.jsonl.gz", "wt", encoding="utf-8") as file:

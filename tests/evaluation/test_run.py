@@ -17,6 +17,7 @@ from codegeex.evaluation import humanevalx
 from codegeex.evaluation.models import Sampling, seed_of
 from codegeex.evaluation.report import compare, make_report
 from codegeex.evaluation.run import Run, Settings
+from codegeex.evaluation.samples import Sample
 from codegeex.sandbox import Sandbox
 
 WORDS = ["    return x + x\n", "    return x % 2 == 0\n", "    return x\n", "    return (\n", "    while True: pass\n"]
@@ -90,6 +91,18 @@ def test_every_sample_gets_its_verdict(whole):
         assert completion == WORDS[seed_of(1, task, temperature, index) % len(WORDS)]
         assert verdict == EXPECTED.get((task, completion)) or EXPECTED.get((None, completion), "wrong") == verdict
     assert {verdict for *_, verdict in whole} >= {"passed", "wrong", "compile_error", "timeout"}
+
+
+def test_a_compilation_that_explodes_is_ended_soon(tmp_path, data, monkeypatch):
+    """Each level doubles what the compiler tries; this one would take a minute."""
+    monkeypatch.setattr("codegeex.evaluation.run.LEAST_COMPILE_SECONDS", 1.0)
+    nested = "    return stoi(" + "string(" * 24 + "0)),\n}\n"
+    run = Run(tmp_path, settings(languages=("cpp",)), {"cpp": humanevalx.load(data, "cpp")})
+    with Sandbox(workers=1, languages=["cpp"]) as sandbox:
+        run.execute([Sample("CPP/0", "cpp", 0, 0.2, "", nested, 1)], sandbox)
+    (row,) = run.results()
+    assert (row["verdict"], row["stage"]) == ("timeout", "compile")
+    assert row["seconds"] < 15
 
 
 def test_the_number_of_workers_changes_nothing(whole, tmp_path, data):

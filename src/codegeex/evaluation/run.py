@@ -27,6 +27,10 @@ from codegeex.sandbox.program import Limits, Program, Result
 LEAST_SECONDS = 3.0
 """Processor time that every program gets: HumanEval's own limit (Chen et al., 2021)."""
 
+LEAST_COMPILE_SECONDS = 6.0
+"""The same for its compilation, where tenths of a second are usual. What takes longer never compiles: C++ compilers try
+`string(string(string(...` as a declaration and as a call at every level."""
+
 REFERENCE_FACTOR = 20.0
 """How many times as long as the reference a program may take: enough for a worse algorithm, not for a worse class."""
 
@@ -292,8 +296,13 @@ class Run:
             try:
                 limits = verdicts.sandbox.limits
                 reference = verdicts.sandbox.run(self._benchmark.reference(problem), limits)
-                seconds = max(LEAST_SECONDS, REFERENCE_FACTOR * reference.seconds) if reference.passed else 0.0
-                known.set_result(replace(limits, seconds=seconds or limits.seconds))
+                if reference.passed:
+                    limits = replace(
+                        limits,
+                        seconds=max(LEAST_SECONDS, REFERENCE_FACTOR * reference.seconds),
+                        compile_seconds=max(LEAST_COMPILE_SECONDS, REFERENCE_FACTOR * reference.compile_seconds),
+                    )
+                known.set_result(limits)
             except BaseException as error:
                 known.set_exception(error)
         return known.result()
@@ -323,7 +332,7 @@ class _Verdicts:
 
     def _run(self, program: Program, limits: Limits) -> Result:
         result = self.sandbox.run(program, limits)
-        if result.verdict in ("timeout", "sandbox_error"):
+        if result.verdict == "sandbox_error" or (result.verdict == "timeout" and result.stage == "run"):
             result = self.sandbox.run(program, limits, alone=True)  # it may have been the others' fault
         return replace(result, detail=result.detail[:1000])
 
