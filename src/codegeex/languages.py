@@ -151,7 +151,16 @@ LANGUAGES: tuple[Language, ...] = (
     ),
     _row("scala", "Scala", ".scala .sc", _C, blocks="braces", in_paper=True),
     _row("tex", "TeX", ".tex .sty .cls .ltx", _PERCENT, aliases="latex", quotes="", in_paper=True),
-    _row("typescript", "TypeScript", ".ts .tsx .mts .cts", _C, blocks="braces", aliases="ts", in_paper=True),
+    _row(
+        "typescript",
+        "TypeScript",
+        ".ts .tsx .mts .cts",
+        _C,
+        blocks="braces",
+        aliases="ts",
+        quotes="\"'`",
+        in_paper=True,
+    ),
     # A single quote also starts a lifetime in Rust, so it does not delimit a string here.
     _row("rust", "Rust", ".rs", _C, blocks="braces", aliases="rs", quotes='"', in_paper=True, runner="rust"),
     _row("sql", "SQL", ".sql", _DASHES, in_paper=True),

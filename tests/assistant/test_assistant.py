@@ -304,9 +304,20 @@ def test_an_explanation_begins_with_the_code(model: Model) -> None:
     assert answer.text == "x = 1\n" + model.tokenizer.decode(answer.tokens)[: len(answer.text) - 6]
 
 
+ONE, TWO = "def f(x):\n    return x\n", "def f(x):\n    return x\n\n\ndef g(x):\n    return f(x)\n"
+
+
+@pytest.mark.parametrize("text", [TWO, "import math\n\n\n" + TWO])
+def test_several_functions_do_not_end_after_the_first(model: Model, text: str) -> None:
+    for options in ({"source": "python", "target": "cpp"}, {"language": "python"}):
+        task = "translate" if "target" in options else "explain"
+        assert model.request(task, ONE, **options).make_rule() is not None
+        assert model.request(task, text, **options).make_rule() is None
+
+
 def test_beams_give_the_best_first(model: Model) -> None:
     answers = model.complete("x = ", beams=4, n=3, max_tokens=5)
-    scores = [sum(one.logprobs) / len(one.logprobs) for one in answers]
+    scores = [sum(one.logprobs) for one in answers]  # what beams are ranked by, without a length penalty
     assert scores == sorted(scores, reverse=True)
     assert len(answers) == 3
 

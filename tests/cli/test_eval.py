@@ -81,7 +81,7 @@ def test_samples_made_elsewhere_are_judged_and_compared(run, data, tmp_path):
         assert json.loads(out)["languages"]["python"]["pass@2"] == score
         assert (folder / "report.html").read_text().startswith("<!doctype html>")
     code, out, _ = run("compare", tmp_path / "good", tmp_path / "bad", "--json")
-    assert json.loads(out)["languages"]["Python"] == {"problems": 1, "a": 1.0, "b": 0.0, "p": 1.0}
+    assert json.loads(out)["languages"]["python"] == {"problems": 1, "a": 1.0, "b": 0.0, "p": 1.0}
     code, out, _ = run("report", tmp_path / "good")
     assert "100.00%" in out
 
@@ -97,6 +97,12 @@ def test_samples_made_elsewhere_are_judged_and_compared(run, data, tmp_path):
         (["--n", "0"], "at least 1"),
         (["--k", "x"], "whole numbers"),
         (["--temperature", "10:0.8"], "gives none for pass@1"),
+        (["--temperature", "-1"], "must be 0"),
+        (["--temperature", "nan"], "must be 0"),
+        (["--top-p", "5"], "--top-p must be"),
+        (["--max-tokens", "0"], "--max-tokens must be at least 1"),
+        (["--workers", "0"], "--workers must be at least 1"),
+        (["--k", "1,5", "--n", "2"], "pass@5 needs as many samples"),
         (["--data", "/nowhere"], "no humaneval_python"),
         (["--model", "nowhere"], "no model directory"),
         (["--model", "openai:x"], "is no address"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -206,3 +207,53 @@ def test_beams_and_samples_share_a_model(byte_tokenizer: Tokenizer) -> None:
     assert completions(iter([*events, *samples])) == alone(byte_tokenizer, asked)
     assert found == completions(Engine(babble(byte_tokenizer), byte_tokenizer).generate([65, 66], beams))
     assert not backend.open_sequences
+
+
+def test_a_prompt_that_is_scored_does_not_stop_the_others_for_good(byte_tokenizer: Tokenizer) -> None:
+    """It took the room of everyone; they come back."""
+    engine = Engine(babble(byte_tokenizer, memory=100), byte_tokenizer, kept=0)
+    asked = Asked([64] * 40, SamplingParams(seed=1, max_tokens=30))
+    request = engine.submit(asked.prompt, asked.params)
+    engine.step()
+    engine.score([65] * 80)
+    assert engine.load.running == 0
+    for _ in range(200):
+        engine.step()
+    assert completions(iter(request.events)) == alone(byte_tokenizer, asked)
+
+
+def test_a_stop_rule_that_fails_is_its_own_request_s_trouble(byte_tokenizer: Tokenizer) -> None:
+    class Failing:
+        def feed(self, text: str) -> int | None:
+            raise RuntimeError("this rule is broken")
+
+    engine = Engine(babble(byte_tokenizer), byte_tokenizer)
+    broken = engine.submit([64, 65], SamplingParams(seed=2), Failing)
+    asked = Asked([64, 66], SamplingParams(seed=1, max_tokens=30))
+    request = engine.submit(asked.prompt, asked.params)
+    for _ in range(50):
+        engine.step()
+    assert isinstance(broken.error, RuntimeError)
+    assert completions(iter(request.events)) == alone(byte_tokenizer, asked)
+
+
+def test_the_last_event_is_heard_whenever_it_comes(byte_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread's step ends the request just after this one has heard everything so far."""
+
+    class Late(deque):  # type: ignore[type-arg]
+        asked = False
+
+        def __bool__(self) -> bool:
+            if not self.asked:
+                self.asked = True
+                request.events.append("the end")
+                request.unfinished = 0
+                return False
+            return len(self) > 0
+
+    engine = Engine(babble(byte_tokenizer), byte_tokenizer)
+    request = engine.submit([64], SamplingParams(seed=1))
+    request.events = Late()
+    monkeypatch.setattr(engine, "submit", lambda *arguments: request)
+    monkeypatch.setattr(engine, "_wait_for", lambda request: None)
+    assert list(engine.generate([64], SamplingParams(seed=1))) == ["the end"]

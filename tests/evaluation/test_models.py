@@ -10,7 +10,7 @@ import pytest
 
 import codegeex
 from codegeex.errors import CodeGeeXError, WorkFailed
-from codegeex.evaluation.models import Endpoint, Native, Sampling, Wanted, generator, seed_of
+from codegeex.evaluation.models import Endpoint, Native, Sampling, Wanted, fingerprint, generator, seed_of
 
 
 def test_the_engine_gives_each_sample_what_its_own_seed_gives():
@@ -71,6 +71,25 @@ def test_an_endpoint_that_fails(server, model, message):
     wanted = [Wanted("Python/0", "python", "", 0, 0.5, 1)]
     with pytest.raises(WorkFailed, match=message):
         list(Endpoint(server[0], model).generate(wanted, Sampling()))
+
+
+@pytest.mark.parametrize("url", ["http://local host/v1", "http://localhost:port/v1", "http://[::1/v1"])
+def test_an_address_that_nobody_has(url):
+    with pytest.raises(WorkFailed, match="no answer from"):
+        list(Endpoint(url, "m").generate([Wanted("Python/0", "python", "", 0, 0.5, 1)], Sampling()))
+
+
+def test_a_fingerprint_sees_every_file(tmp_path):
+    one, two = tmp_path / "a", tmp_path / "b"
+    one.write_bytes(bytes(300_000))
+    two.write_text("{}")
+    known = {fingerprint(one), fingerprint(one, two), fingerprint(two)}
+    assert fingerprint(one, two) in known
+    one.write_bytes(bytes(299_999) + b"x")
+    known.add(fingerprint(one, two))
+    two.write_text("{ }")
+    known.add(fingerprint(one, two))
+    assert len(known) == 5
 
 
 def test_an_address_that_is_none():

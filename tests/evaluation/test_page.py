@@ -8,14 +8,14 @@ import subprocess
 
 import pytest
 
+from codegeex.evaluation.builtin import NAME
 from codegeex.evaluation.page import page
 from codegeex.evaluation.report import make_report
 
 CODE = "    return '<script>document.title = \"broken\"</script>'\n"
 
 
-@pytest.fixture(scope="module")
-def html():
+def made(**changes):
     settings = {
         "model": "<b>mine</b>",
         "task": "generation",
@@ -24,9 +24,9 @@ def html():
         "temperatures": {"1": 0.8, "10": 0.8},
         "sampling": {"top_p": 0.95, "max_tokens": 8},
         "seed": 1,
-        "repairs": True,
+        "repairs": False,
         "sandbox": {"isolation": "bubblewrap, seccomp", "toolchains": {"python": "Python 3"}},
-    }
+    } | changes
     results = [
         {
             "task_id": f"{prefix}/{number}",
@@ -43,6 +43,21 @@ def html():
         for index in range(10)
     ]
     return page(make_report(settings, results))
+
+
+@pytest.fixture(scope="module")
+def html():
+    return made()
+
+
+def test_only_what_compares_stands_beside_published_scores(html):
+    assert "CodeGeeX-13B" in html
+    assert "CodeGeeX-13B" not in made(repairs=True)
+    own = made(benchmark=NAME)
+    assert "CodeGeeX-13B" not in own
+    assert "Repairs off" not in own
+    assert f"<title>{NAME}: " in own
+    assert "pass@1 of seen families: 10.00. pass@1 of unseen families: " in own
 
 
 def test_nothing_of_a_model_is_markup(html):

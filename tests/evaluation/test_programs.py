@@ -23,6 +23,7 @@ ENDS = [
     ("cpp", '  return "}";\n}\n', '  return "}'),  # blind to strings, as the original
     ("javascript", "  return {a: 1}\n", None),
     ("rust", "  x\n}\n", "  x\n}"),
+    ("python", "def f():\n    return 1\n", ""),  # the first line counts too
 ]
 
 
@@ -63,7 +64,7 @@ def test_prompts(data):
     python, javascript = (humanevalx.load(data, key)[0] for key in ("python", "javascript"))
     assert humanevalx.generation_prompt(python) == f"# language: Python\n{python.prompt}"
     assert humanevalx.translation_prompt(javascript, python) == (
-        "code translation\nJavaScript:\n\nconst double = (x) => {\n  return x + x;\n}\n"
+        "code translation\nJavaScript:\n\nconst double = (x) => {\n\n  return x + x;\n}\n"
         "Python:\ndef double(x: int) -> int:\n"
     )
 

@@ -12,13 +12,14 @@ from collections import Counter
 
 import pytest
 
-from codegeex.errors import CodeGeeXError
+from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.evaluation import humanevalx
 from codegeex.evaluation.models import Sampling, seed_of
 from codegeex.evaluation.report import compare, make_report
 from codegeex.evaluation.run import Run, Settings
 from codegeex.evaluation.samples import Sample
-from codegeex.sandbox import Sandbox
+from codegeex.sandbox import Result, Sandbox
+from codegeex.sandbox.program import Limits
 
 WORDS = ["    return x + x\n", "    return x % 2 == 0\n", "    return x\n", "    return (\n", "    while True: pass\n"]
 
@@ -89,7 +90,7 @@ def test_every_sample_gets_its_verdict(whole):
     assert len(whole) == 2 * 2 * 6
     for task, temperature, index, completion, verdict in whole:
         assert completion == WORDS[seed_of(1, task, temperature, index) % len(WORDS)]
-        assert verdict == EXPECTED.get((task, completion)) or EXPECTED.get((None, completion), "wrong") == verdict
+        assert verdict == (EXPECTED.get((task, completion)) or EXPECTED.get((None, completion), "wrong"))
     assert {verdict for *_, verdict in whole} >= {"passed", "wrong", "compile_error", "timeout"}
 
 
@@ -146,10 +147,39 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path, data):
     assert json.loads(done.stdout)["languages"]["python"]["samples"] == 80
 
 
+def test_a_sample_that_was_judged_is_not_judged_again(whole, tmp_path, data):
+    """Its line is gone, its result is there: it is made again, and counts once."""
+    assert execute(tmp_path / "run", data, Scripted()) == whole
+    journal = tmp_path / "run/samples.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[1:]))
+    assert execute(tmp_path / "run", data, Scripted()) == whole
+
+
+def test_what_the_sandbox_could_not_run_has_no_verdict(tmp_path, data):
+    class Broken:
+        workers, limits, healthy = 1, Limits(), False
+
+        def run(self, program, limits=None, *, alone=False):
+            return Result("passed" if self.healthy else "sandbox_error", "run", 0.1, 1.0, "no room for containers")
+
+        def describe(self):
+            return {}
+
+    run = Run(tmp_path, settings(), {"python": humanevalx.load(data, "python")})
+    with pytest.raises(WorkFailed, match=r"24 programs could not be run \(no room for containers\); the same command"):
+        run.execute(Scripted(), Broken())
+    assert not list(run.results())
+    Broken.healthy = True
+    run.execute(Scripted(), Broken())
+    assert len(list(run.results())) == 24
+
+
 def test_a_folder_belongs_to_one_run(tmp_path, data):
     execute(tmp_path / "run", data, Scripted(), samples=1)
     with pytest.raises(CodeGeeXError, match=r"other settings \(seed\)"):
         execute(tmp_path / "run", data, Scripted(), samples=1, seed=2)
+    with pytest.raises(CodeGeeXError, match=r"other settings \(fingerprint\)"):
+        execute(tmp_path / "run", data, Scripted(), samples=1, fingerprint="of other weights")
     (tmp_path / "other").mkdir()
     (tmp_path / "other/file").touch()
     with pytest.raises(CodeGeeXError, match="not empty and holds no run"):
@@ -190,4 +220,6 @@ def test_the_report_counts_right(whole):
     assert report["languages"]["python"]["pass@1"] == pytest.approx(expected)
     assert report["languages"]["python"]["samples"] == 24
     assert sum(report["verdicts"]["python"].values()) == 24
-    assert compare(report, report)["languages"]["Python"]["p"] == 1.0
+    assert compare(report, report)["languages"]["python"]["p"] == 1.0
+    assert report["problems"]["Python/0"]["passed"] == passed["Python/0", 0.2]  # what pass@1 is of, not the other
+    assert make_report(settings().to_dict(), results * 2) == report  # a row that is there twice counts once

@@ -166,7 +166,10 @@ class Model:
         room = (params or DEFAULTS).max_tokens
         if task == "translate":
             source, target = _language(options, "source"), _language(options, "target")
-            return self._request(lambda code: prompts.translation(code, source, target), text, "", target, room)
+            ids, _, truncated = self._fitted(
+                lambda code: prompts.translation(code, source, target), text, self._prompt_budget(room)
+            )
+            return Request(ids, target, "", _rule_for(text, source, "", target), truncated)
         if task == "complete":
             language = _language(options, "language") if options.get("language") else None
             suffix = options.get("suffix") or ""
@@ -178,7 +181,7 @@ class Model:
             budget = self._prompt_budget(room)
             ids, text, truncated = self._fitted(lambda code: prompts.explanation(code, language)[0], text, budget)
             _, head = prompts.explanation(text, language)
-            return Request(ids, language, head, _rule_after(head, language), truncated)
+            return Request(ids, language, head, _rule_for(text, language, head, language), truncated)
         return self._request(lambda intent: prompts.generation(intent, language), text, "", language, room)
 
     def run(self, request: Request, params: SamplingParams) -> Generation:
@@ -272,6 +275,14 @@ _OPTIONS: dict[Task, tuple[str, ...]] = {
 def _rule_after(before: str, language: Language | None) -> RuleFactory:
     """Gives rules that end the block which the code `before` leaves open or a text after it begins."""
     return lambda: block_rule(language, before) if language else None
+
+
+def _rule_for(code: str, source: Language, before: str, target: Language) -> RuleFactory:
+    """Gives rules for what is made of `code`: of one block comes a block, of several as much as the model writes."""
+    rule = block_rule(source, "")
+    end = rule.feed(code) if rule else None
+    several = end is not None and bool(code[end:].strip())
+    return (lambda: None) if several else _rule_after(before, target)
 
 
 def _language(options: Mapping[str, Any], name: str) -> Language:

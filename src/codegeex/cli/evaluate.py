@@ -94,13 +94,14 @@ def download(
     output: Annotated[
         Path | None, typer.Option(help="Folder to put them into.  [default: the one that is looked in]")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Fetch the published files of HumanEval-X, once, and check them."""
     from codegeex.evaluation import humanevalx
     from codegeex.evaluation.download import download as fetch
 
-    for path in fetch(output or humanevalx.downloaded_folder()):
-        print(path)
+    paths = [str(path) for path in fetch(output or humanevalx.downloaded_folder())]
+    print(json.dumps({"files": paths}) if as_json else "\n".join(paths))
 
 
 OutputOption = Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on where it was.")]
@@ -111,7 +112,10 @@ SamplesOption = Annotated[Path | None, typer.Option(help="Judge the samples of t
 TaskOption = Annotated[str, typer.Option(help="generation, or translation.")]
 SourceOption = Annotated[str | None, typer.Option("--from", help="Translation: the language to translate from.")]
 CountOption = Annotated[int, typer.Option(help="Samples of each problem.")]
-KOption = Annotated[str, typer.Option(help="The k of pass@k, with commas.")]
+KOption = Annotated[
+    str | None,
+    typer.Option(help="The k of pass@k, with commas.  [default: of 1,10,100 those up to n]", show_default=False),
+]
 TopPOption = Annotated[float, typer.Option(help="Nucleus sampling.")]
 MaxTokensOption = Annotated[int, typer.Option(help="Most tokens of a completion.")]
 SeedOption = Annotated[int, typer.Option(help="The run's random numbers.")]
@@ -129,7 +133,7 @@ def humaneval_x(
     task: TaskOption = "generation",
     source: SourceOption = None,
     n: CountOption = 1,
-    k: KOption = "1,10,100",
+    k: KOption = None,
     temperature: Annotated[
         str, typer.Option(help="One for all, or one for each k, such as 1:0.2,10:0.8,100:0.8.")
     ] = "0.8",
@@ -145,10 +149,10 @@ def humaneval_x(
 ) -> None:
     """Generate samples, run them, and write scores: a table here, report.json and report.html in the folder."""
     from codegeex.evaluation import humanevalx
-    from codegeex.evaluation.run import HUMANEVAL_X, HumanEvalX
+    from codegeex.evaluation.run import HumanEvalX
 
     report = evaluate(
-        (HUMANEVAL_X, HumanEvalX(repairs), lambda key: humanevalx.load(data, key)),
+        (humanevalx.NAME, HumanEvalX(repairs), lambda key: humanevalx.load(data, key)),
         output, model, samples, langs, task, source, n, k, temperature, top_p, max_tokens, seed, problems, ray, repairs,
         workers, require_isolation,
     )  # fmt: skip
@@ -168,7 +172,7 @@ def builtin(
     task: TaskOption = "generation",
     source: SourceOption = None,
     n: CountOption = 1,
-    k: KOption = "1,10,100",
+    k: KOption = None,
     temperature: Annotated[float, typer.Option(help="Of the samples; 0 takes the likeliest token always.")] = 0.2,
     top_p: TopPOption = 0.95,
     max_tokens: MaxTokensOption = 384,
@@ -180,24 +184,17 @@ def builtin(
     as_json: Json = False,
 ) -> None:
     """Measure on the problems that come with the package, half of them of kinds that no exercises train on."""
-    from codegeex.evaluation.builtin import NAME, Builtin, load, split_scores
-    from codegeex.evaluation.report import write_report
+    from codegeex.evaluation.builtin import NAME, Builtin, load
 
     report = evaluate(
         (NAME, Builtin(), load), output, model, samples, langs, task, source, n, k, str(temperature), top_p, max_tokens,
         seed, problems, ray, False, workers, require_isolation,
     )  # fmt: skip
-    split = split_scores(report, {key: load(key) for key in report["languages"]})
-    report |= split
-    write_report(output, report)
+    split = {name: report[name] for name in report if "seen_pass@1" in name}
     if as_json:
         print(json.dumps({name: report[name] for name in ("languages", "verdicts")} | _averages(report) | split))
         return
-    _show(report, repairs=False)
-    for name in ("seen_pass@1", "unseen_pass@1"):
-        if name in split:
-            low, high = split[f"{name} interval"]
-            print(f"{name:<13} {split[name]:.2%}  ({low:.2%} to {high:.2%})")
+    _show(report)
     print(f"Report: {output / 'report.html'}")
 
 
@@ -272,9 +269,11 @@ def _averages(report: dict[str, Any]) -> dict[str, Any]:
     return {"average": report["average"]} if "average" in report else {}
 
 
-def _show(report: dict[str, Any], *, repairs: bool = True) -> None:
+def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+
+    from codegeex.evaluation.humanevalx import NAME
 
     names = sorted(
         {name for one in report["languages"].values() for name in one if name.startswith("pass@") and " " not in name},
@@ -290,7 +289,11 @@ def _show(report: dict[str, Any], *, repairs: bool = True) -> None:
             cells.append(f"{one[name]:.2%} ({low:.1%} to {high:.1%})" if name in one else "-")
         table.add_row(key, str(one.get("problems", "-")), str(one["samples"]), *cells)
     Console().print(table)
-    if repairs:
+    for name in ("seen_pass@1", "unseen_pass@1"):
+        if name in report:
+            low, high = report[f"{name} interval"]
+            print(f"{name:<13} {report[name]:.2%}  ({low:.2%} to {high:.2%})")
+    if report["settings"].get("benchmark", NAME) == NAME:
         print(
             f"Repairs {'on (honest)' if report['settings']['repairs'] else 'off (comparable with published scores)'}."
         )

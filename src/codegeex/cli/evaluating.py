@@ -27,7 +27,7 @@ def evaluate(
     task: str,
     source: str | None,
     n: int,
-    k: str,
+    k: str | None,
     temperature: str,
     top_p: float,
     max_tokens: int,
@@ -41,10 +41,11 @@ def evaluate(
     """Make, judge and report the samples of a benchmark: its name, what it makes of its problems, how to load them."""
     from codegeex import languages
     from codegeex.evaluation import cluster
-    from codegeex.evaluation.models import Sampling, generator
+    from codegeex.evaluation.models import Sampling, fingerprint, generator
     from codegeex.evaluation.report import make_report, write_report
     from codegeex.evaluation.run import Run, Settings
     from codegeex.evaluation.samples import read_foreign
+    from codegeex.sandbox import toolchains
 
     benchmark_name, rules, load = benchmark
     keys = language_keys(langs)
@@ -52,31 +53,37 @@ def evaluate(
         raise CodeGeeXError(f"unknown task {task!r}: generation or translation.")
     if (task == "translation") != (source is not None):
         raise CodeGeeXError("a translation needs --from LANGUAGE, and only a translation does.")
-    if n < 1 or (problems is not None and problems < 1):
-        raise CodeGeeXError("--n and --problems must be at least 1.")
+    for name, value in (("--n", n), ("--problems", problems), ("--workers", workers), ("--max-tokens", max_tokens)):
+        if value is not None and value < 1:
+            raise CodeGeeXError(f"{name} must be at least 1, not {value}.")
+    if not 0 < top_p <= 1:
+        raise CodeGeeXError(f"--top-p must be above 0 and at most 1, not {top_p}.")
     if model and samples:
         raise CodeGeeXError("--model and --samples contradict each other; leave one out.")
     origin = languages.get(source).key if source else None
     keys = [key for key in keys if key != origin]
     tables = {key: load(key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])}
+    if not ray and (lacking := {key: why for key in keys if (why := toolchains.missing(key))}):
+        raise CodeGeeXError(f"{', '.join(lacking)} cannot run here: {next(iter(lacking.values()))}; see --langs.")
     ray_module = cluster.connect(ray) if ray else None
-    foreign = list(read_foreign(samples, keys[0] if len(keys) == 1 else None)) if samples else None
-    if foreign is not None:
+    if samples:
+        prompts = {problem.task_id: problem.prompt for key in keys for problem in tables[key]}
+        foreign = list(read_foreign(samples, keys[0] if len(keys) == 1 else None, prompts))
         made: Any = foreign
-        most = max(1, max((sample.index + 1 for sample in foreign), default=1))
-        name, ks, temperatures = (
-            samples.name if samples else "",
-            _ks(k, most),
-            {sample.temperature for sample in foreign},
-        )
+        name, digest, n = samples.name, fingerprint(samples), max(sample.index + 1 for sample in foreign)
+        temperatures = {sample.temperature for sample in foreign}
         if len(temperatures) > 1:
             raise CodeGeeXError("the samples were drawn at several temperatures; judge them one at a time.")
-        by_k = dict.fromkeys(ks, next(iter(temperatures), 0.0))
-        n = most
+        by_k = dict.fromkeys(_ks(k, n), temperatures.pop())
+        if without := len(prompts) - len({sample.task_id for sample in foreign}):
+            print(
+                f"warning: {without} of {len(prompts)} problems have no sample; the score leaves them out.",
+                file=sys.stderr,
+            )
     else:
+        by_k = _temperatures(temperature, _ks(k, n))
         made = cluster.ClusterGenerator(ray_module, model) if ray_module else generator(model)
-        name, ks = made.name, _ks(k, n)
-        by_k = _temperatures(temperature, ks)
+        name, digest = made.name, made.fingerprint
     settings = Settings(
         model=name,
         task=task,
@@ -89,6 +96,7 @@ def evaluate(
         repairs=repairs,
         problems=problems,
         benchmark=benchmark_name,
+        fingerprint=digest,
     )
     run = Run(output, settings, tables, rules)
     with open_sandbox(workers, require_isolation, ray_module) as sandbox, _run_progress() as tell:
@@ -113,21 +121,31 @@ def language_keys(names: str) -> list[str]:
     return [key for key in runnable if key in wanted]
 
 
-def _ks(text: str, n: int) -> list[int]:
+def _ks(text: str | None, n: int) -> list[int]:
+    """The k of pass@k; where nobody asks, those that so many samples are enough for."""
+    from codegeex.evaluation.passk import KS
+
+    if text is None:
+        return [k for k in KS if k <= n]
     try:
         ks = sorted({int(part) for part in text.split(",")})
     except ValueError:
         raise CodeGeeXError(f"--k takes whole numbers with commas, not {text!r}.") from None
     if not ks or ks[0] < 1:
         raise CodeGeeXError("--k must be at least 1.")
-    return [k for k in ks if k <= n] or [n]
+    if ks[-1] > n:
+        raise CodeGeeXError(f"pass@{ks[-1]} needs as many samples of each problem, not {n}: see --n and --k.")
+    return ks
 
 
 def _temperatures(text: str, ks: list[int]) -> dict[int, float]:
     try:
         if ":" not in text:
-            return dict.fromkeys(ks, float(text))
-        table = {int(k): float(value) for k, _, value in (part.partition(":") for part in text.split(","))}
+            table = dict.fromkeys(ks, float(text))
+        else:
+            table = {int(k): float(value) for k, _, value in (part.partition(":") for part in text.split(","))}
+        if not all(0 <= value < float("inf") for value in table.values()):
+            raise CodeGeeXError(f"--temperature must be 0 (the likeliest token) or above, not {text}.")
         return {k: table[k] for k in ks}
     except ValueError:
         raise CodeGeeXError(f"--temperature takes a number, or pairs such as 1:0.2,10:0.8, not {text!r}.") from None

@@ -180,11 +180,12 @@ class Engine:
         try:
             while True:
                 self._wait_for(request)
+                ended = not request.unfinished  # asked first: what another thread adds after this is for the next turn
                 while request.events:
                     yield request.events.popleft()
                 if request.error is not None:
                     raise request.error
-                if not request.unfinished:
+                if ended:
                     return
         finally:
             request.abandoned = True
@@ -316,7 +317,7 @@ class Engine:
         while not self._arrived.empty():
             self._waiting.append(self._arrived.get())
         for sample in list(self._waiting):
-            if self._crowded or len(self._running) == self._batch:
+            if (self._crowded and self._running) or len(self._running) == self._batch:
                 return
             if any(_will_share(sample.tokens, other) for other in self._running):
                 continue
@@ -377,12 +378,17 @@ class Engine:
             self._drop_abandoned()
             return
         logits[:, self._banned] = -np.inf
-        row = 0
         for entry in work:
             entry.sample.computed += len(entry.ids)
-            if entry.wanted:
+        row = 0
+        for entry in work:
+            if not entry.wanted:
+                continue
+            try:
                 self._grow(entry, logits[row : row + entry.wanted])
-                row += entry.wanted
+            except Exception as error:  # one request's own trouble, such as a stop rule that fails, is not the others'
+                entry.sample.request.error, entry.sample.request.abandoned = error, True
+            row += entry.wanted
 
     def _plan(self) -> list[_Work]:
         work = []

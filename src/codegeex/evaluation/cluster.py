@@ -128,8 +128,8 @@ class _GeneratorActor:
     def __init__(self, model: str | None):
         self._generator = generator(model)
 
-    def name(self) -> str:
-        return self._generator.name
+    def identity(self) -> tuple[str, str]:
+        return self._generator.name, self._generator.fingerprint
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> list[tuple[Wanted, str]]:
         return list(self._generator.generate(wanted, sampling))
@@ -150,7 +150,7 @@ class ClusterGenerator:
         kind = ray.remote(num_cpus=0.5, scheduling_strategy="SPREAD")(_GeneratorActor)
         self._actors = [kind.remote(model) for _ in range(copies or machines)]
         try:
-            self.name: str = ray.get(self._actors[0].name.remote())
+            self.name, self.fingerprint = ray.get(self._actors[0].identity.remote())
         except ray.exceptions.RayError as error:
             raise CodeGeeXError(f"the cluster cannot load the model: {str(error).splitlines()[-1]}") from None
 

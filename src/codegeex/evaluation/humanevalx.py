@@ -18,6 +18,10 @@ PROBLEMS = 164
 _VARIABLE = "CODEGEEX_HUMANEVALX"
 
 
+NAME = "humaneval-x"
+"""What settings call it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem in one language; the fields of the published files.
@@ -59,9 +63,12 @@ def generation_prompt(problem: Problem) -> str:
 
 
 def translation_prompt(source: Problem, target: Problem) -> str:
-    """What a model continues to translate: the source's solution, then the target's declaration."""
-    code = f"{source.declaration}{'' if source.language != 'rust' else source.prompt}{source.solution.rstrip()}"
-    return translation_frame(source.language, code, target)
+    """What a model continues to translate: the source's solution, then the target's declaration.
+
+    An empty line stands between declaration and body, as in the original; Rust's bodies bring it.
+    """
+    between = source.prompt if source.language == "rust" else "\n"
+    return translation_frame(source.language, f"{source.declaration}{between}{source.solution.rstrip()}", target)
 
 
 def translation_frame(language: str, code: str, target: Problem) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib
 import json
 import urllib.error
@@ -40,9 +41,15 @@ class Sampling:
 
 
 class Generator(Protocol):
-    """Makes samples."""
+    """Makes samples.
+
+    Attributes:
+        name: what reports call it.
+        fingerprint: the same for the same weights; "" where they are out of reach.
+    """
 
     name: str
+    fingerprint: str
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:
         """Every sample's text, in whatever order they are done."""
@@ -69,13 +76,33 @@ def generator(model: str | None) -> Generator:
     return Native(Path(model) if model else None)
 
 
+_PROBES, _PROBE_BYTES = 64, 1 << 16
+"""Places of a file, and bytes at each, that say whether it is the same: 13 billion weights are not read for that."""
+
+
+def fingerprint(*paths: Path) -> str:
+    """A digest of files, the large ones by samples of their bytes."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            for place in range(0, size, max(_PROBE_BYTES, size // _PROBES)):
+                file.seek(place)
+                digest.update(file.read(_PROBE_BYTES))
+    return digest.hexdigest()[:16]
+
+
 class Native:
     """A model directory, through the engine."""
 
     def __init__(self, path: Path | None):
         from codegeex.assistant import load
+        from codegeex.assistant.assistant import EMBEDDED_MODEL
 
-        self.name = path.name if path else "embedded"
+        folder = path or EMBEDDED_MODEL
+        self.name = folder.resolve().name if path else "embedded"
+        self.fingerprint = fingerprint(*sorted(folder.glob("*.safetensors")), *sorted(folder.glob("*.json")))
         self._model = load(path)
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:
@@ -125,7 +152,7 @@ class HuggingFace:
             raise CodeGeeXError("hf: models need transformers and PyTorch: pip install 'codegeex[hf]'.") from None
         import torch
 
-        self.name = name
+        self.name, self.fingerprint = name, ""
         self._torch = torch
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
@@ -163,7 +190,7 @@ class Endpoint:
     def __init__(self, url: str, model: str):
         if not url.startswith(("http://", "https://")):
             raise CodeGeeXError(f"openai:{url} is no address; for example openai:http://localhost:8000/v1#my-model.")
-        self.name = model or url
+        self.name, self.fingerprint = model or url, ""
         self._url, self._model = url.rstrip("/"), model
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:
@@ -189,14 +216,14 @@ class Endpoint:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(f"{self._url}/completions", json.dumps(body).encode(), headers)
         try:
+            request = urllib.request.Request(f"{self._url}/completions", json.dumps(body).encode(), headers)
             with urllib.request.urlopen(request, timeout=600) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             words = error.read(500).decode(errors="replace")
             raise WorkFailed(f"{self._url} refused ({error.code}): {words}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise WorkFailed(f"no answer from {self._url}: {error}.") from None
 
 

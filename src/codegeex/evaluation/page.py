@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codegeex import languages
+from codegeex.evaluation.humanevalx import NAME as HUMANEVAL_X
 from codegeex.evaluation.published import GENERATION
 from codegeex.pages import document, escape
 
@@ -14,7 +15,8 @@ from codegeex.pages import document, escape
 def page(report: Mapping[str, Any]) -> str:
     """The page."""
     settings = report["settings"]
-    title = f"HumanEval-X: {settings['model']}"
+    name = settings.get("benchmark", HUMANEVAL_X)
+    title = f"{'HumanEval-X' if name == HUMANEVAL_X else name}: {settings['model']}"
     if settings["task"] == "translation":
         title += f", translation from {languages.get(settings['source']).name}"
     parts = [
@@ -52,11 +54,17 @@ def _conditions(settings: Mapping[str, Any]) -> str:
     temperatures = ", ".join(f"pass@{k} at temperature {value:g}" for k, value in settings["temperatures"].items())
     sandbox = settings.get("sandbox", {})
     tools = ", ".join(sandbox.get("toolchains", {}).values())
-    repairs = "on: scores are honest" if settings["repairs"] else "off: scores compare with published ones"
+    repairs = (
+        "Repairs on: scores are honest. "
+        if settings["repairs"]
+        else "Repairs off: scores compare with published ones. "
+    )
+    if settings.get("benchmark", HUMANEVAL_X) != HUMANEVAL_X:
+        repairs = ""
     isolated = sandbox.get("isolation", "unknown")
     return (
         f"{settings['samples']} samples of each problem; {temperatures}; top-p {settings['sampling']['top_p']:g}, "
-        f"at most {settings['sampling']['max_tokens']} tokens; seed {settings['seed']}. Repairs {repairs}. "
+        f"at most {settings['sampling']['max_tokens']} tokens; seed {settings['seed']}. {repairs}"
         f"Isolation: {isolated}. {tools}. A pass means that the tests ran to their end without a failure; a program "
         "that looks for its tests' secret in its own memory could still forge one."
     )
@@ -79,14 +87,19 @@ def _scores(report: Mapping[str, Any]) -> str:
     if average := report.get("average"):
         cells = [f"<td>{100 * average[name]:.2f}</td>" if name in average else "<td>–</td>" for name in names]
         rows.append(f"<tr><th>average</th><td></td><td></td>{''.join(cells)}</tr>")
-    return "".join(rows) + '</table><p class="note">Small: where 95 % of scores on other such problems would lie.</p>'
+    halves = {kind: report[f"{kind}_pass@1"] for kind in ("seen", "unseen") if f"{kind}_pass@1" in report}
+    note = "".join(f"pass@1 of {kind} families: {100 * score:.2f}. " for kind, score in halves.items())
+    note += "Small: where 95 % of scores on other such problems would lie."
+    return f'{"".join(rows)}</table><p class="note">{note}</p>'
 
 
 def _beside_published(report: Mapping[str, Any], k: int) -> dict[str, dict[str, float]]:
     """Per cent for each model and language: ours first, then the published ones, where there are any."""
     ours = {key: 100 * one[f"pass@{k}"] for key, one in report["languages"].items() if f"pass@{k}" in one}
     rows = {str(report["settings"]["model"]): ours}
-    if report["settings"]["task"] == "generation" and k in (1, 10, 100):
+    settings = report["settings"]
+    comparable = settings.get("benchmark", HUMANEVAL_X) == HUMANEVAL_X and not settings["repairs"]
+    if comparable and settings["task"] == "generation" and k in (1, 10, 100):
         place = (1, 10, 100).index(k)
         for model, scores in reversed(GENERATION.items()):
             rows[model] = {key: scores[key][place] for key in ours if key in scores}

@@ -57,8 +57,8 @@ class CompletionRule:
 
 
 def _python_end(text: str) -> int | None:
-    """Where the first line begins that is not indented."""
-    match = re.search(r"\n(?=[^\s])", text)
+    """Where the first line begins that is not indented; the very first one counts too."""
+    match = re.search(r"(?:\A|\n)(?=[^\s])", text)
     return match.start() if match else None
 
 
@@ -107,11 +107,7 @@ def assemble(problem: Problem, code: str, repairs: Repairs) -> Program:
 
 def first_block(code: str) -> str:
     """A Python completion up to its first line that is not indented."""
-    lines = code.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        if number and line.strip() and not line[0].isspace():
-            return "".join(lines[:number])
-    return code
+    return code[: _python_end(code)]
 
 
 def _go_source(problem: Problem, code: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codegeex.errors import CodeGeeXError
+from codegeex.evaluation import builtin
 from codegeex.evaluation.errorclass import error_class
 from codegeex.evaluation.passk import (
     TRAINING_SHARES,
@@ -20,6 +21,7 @@ from codegeex.evaluation.passk import (
     split,
 )
 from codegeex.evaluation.repairs import REPAIRED
+from codegeex.evaluation.samples import LANGUAGES
 from codegeex.files import write_text
 
 _SHOWN_FAILURES = 3
@@ -31,13 +33,16 @@ def make_report(settings: Mapping[str, Any], results: Iterable[Mapping[str, Any]
 
     Args:
         settings: run.json.
-        results: every judged sample.
+        results: every judged sample; of several with one key the last.
+
+    Returns:
+        What run.json says, then scores and counts; "problems" has those of the temperature of the least k.
     """
     counts: dict[str, dict[float, dict[str, list[int]]]] = {}
     verdicts: dict[str, Counter[str]] = {}
     classes: dict[str, Counter[str]] = {}
     failures: dict[str, list[dict[str, Any]]] = {}
-    for row in results:
+    for row in {(row["task_id"], row["temperature"], row["index"]): row for row in results}.values():
         language, task = row["language"], row["task_id"]
         tally = counts.setdefault(language, {}).setdefault(row["temperature"], {}).setdefault(task, [0, 0])
         tally[0] += 1
@@ -49,7 +54,8 @@ def make_report(settings: Mapping[str, Any], results: Iterable[Mapping[str, Any]
             shown.append({name: row[name] for name in ("index", "prompt", "completion", "verdict", "detail")})
     temperatures = {int(k): value for k, value in settings["temperatures"].items()}
     scores = {language: _scores(by, temperatures) for language, by in counts.items()}
-    return {
+    first = temperatures[min(temperatures)]
+    report = {
         "settings": dict(settings),
         "repaired": REPAIRED if settings["repairs"] else {},
         "languages": scores,
@@ -58,13 +64,15 @@ def make_report(settings: Mapping[str, Any], results: Iterable[Mapping[str, Any]
         "verdicts": {language: dict(counter) for language, counter in verdicts.items()},
         "classes": {language: dict(counter) for language, counter in classes.items()},
         "problems": {
-            task: {"temperature": temperature, "samples": tally[0], "passed": tally[1]}
+            task: {"temperature": first, "samples": tally[0], "passed": tally[1]}
             for by in counts.values()
-            for temperature, tasks in by.items()
-            for task, tally in sorted(tasks.items(), key=lambda item: int(item[0].rpartition("/")[2]))
+            for task, tally in sorted(by.get(first, {}).items(), key=lambda item: int(item[0].rpartition("/")[2]))
         },
         "failures": failures,
     }
+    if settings.get("benchmark") == builtin.NAME:
+        report |= builtin.split_scores(report, {language: builtin.load(language) for language in counts})
+    return report
 
 
 def _scores(by: Mapping[float, Mapping[str, list[int]]], temperatures: Mapping[int, float]) -> dict[str, Any]:
@@ -154,7 +162,7 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
             [pass_at_k(one["problems"][task]["samples"], one["problems"][task]["passed"], 1) for task in tasks]
             for one in (ours, theirs)
         )
-        languages[prefix] = {
+        languages[LANGUAGES.get(prefix, prefix)] = {
             "problems": len(tasks),
             "a": sum(first) / len(tasks),
             "b": sum(second) / len(tasks),

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from codegeex.errors import CodeGeeXError
+from codegeex.errors import CodeGeeXError, WorkFailed
+from codegeex.evaluation.humanevalx import NAME as HUMANEVAL_X
 from codegeex.evaluation.humanevalx import Problem, generation_prompt, translation_prompt
 from codegeex.evaluation.models import Generator, Sampling, Wanted, seed_of
 from codegeex.evaluation.programs import assemble, clean
@@ -33,9 +34,6 @@ LEAST_COMPILE_SECONDS = 6.0
 
 REFERENCE_FACTOR = 20.0
 """How many times as long as the reference a program may take: enough for a worse algorithm, not for a worse class."""
-
-
-HUMANEVAL_X = "humaneval-x"
 
 
 class Benchmark(Protocol):
@@ -84,6 +82,7 @@ class Settings:
         repairs: whether the benchmark's faults are mended.
         problems: how many of each language, from the first on; None for all.
         benchmark: its name, with a version where it has one.
+        fingerprint: of the model or the samples, see `models.fingerprint`; "" where nobody knows.
     """
 
     model: str
@@ -97,6 +96,7 @@ class Settings:
     repairs: bool
     problems: int | None = None
     benchmark: str = HUMANEVAL_X
+    fingerprint: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
@@ -173,7 +173,8 @@ class Run:
             except ValueError:
                 raise CodeGeeXError(f"{known} is damaged; choose another --output.") from None
             before.pop("sandbox", None)
-            before.setdefault("benchmark", HUMANEVAL_X)  # older runs knew no other
+            before.setdefault("benchmark", HUMANEVAL_X)  # older runs knew no other, and not which weights they had
+            before.setdefault("fingerprint", settings.fingerprint)
             if different := sorted(name for name in wanted if before.get(name) != wanted[name]):
                 raise CodeGeeXError(
                     f"{folder} holds a run with other settings ({', '.join(different)}); choose another --output."
@@ -195,6 +196,9 @@ class Run:
             source: makes them, or has them.
             sandbox: runs their programs, `sandbox.workers` at a time.
             tell: hears of every step.
+
+        Raises:
+            WorkFailed: the sandbox could not run some of the programs; they have no verdict.
         """
         write_text(
             self.folder / "run.json",
@@ -213,10 +217,14 @@ class Run:
         room = threading.Semaphore(4 * sandbox.workers)  # samples must not pile up in memory
         verdicts = _Verdicts(sandbox)
         failures: list[BaseException] = []
+        unjudged: list[str] = []
 
         def judge(sample: Sample) -> None:
             try:
                 result = self._judge(sample, verdicts)
+                if result.verdict == "sandbox_error":  # which says nothing about the sample
+                    unjudged.append(result.detail)
+                    return
                 row = {"verdict": result.verdict, "stage": result.stage, "seconds": result.seconds}
                 results.append({**sample_row(sample), **row, "detail": result.detail})
                 with self._lock:
@@ -246,11 +254,18 @@ class Run:
                         hand_over(sample)
                 for sample in self._made(source, [one for one in wanted if _key(one) not in have], have):
                     samples.append(sample_row(sample))
-                    progress.generated += 1
-                    tell(progress)
-                    hand_over(sample)
+                    with self._lock:
+                        progress.generated += 1
+                        tell(progress)
+                    if sample.key not in judged:
+                        hand_over(sample)
             if failures:
                 raise failures[0]
+            if unjudged:
+                raise WorkFailed(
+                    f"{len(unjudged)} programs could not be run ({unjudged[0].strip()[:200]}); the same command tries "
+                    "them again."
+                )
         finally:
             samples.close()
             results.close()

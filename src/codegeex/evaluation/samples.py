@@ -100,31 +100,44 @@ def sample_of(row: Mapping[str, Any]) -> Sample:
     return Sample(**{name: row[name] for name in names})
 
 
-def read_foreign(path: Path, language: str | None) -> Iterator[Sample]:
+def read_foreign(path: Path, language: str | None, prompts: Mapping[str, str]) -> Iterator[Sample]:
     """The samples of a file made elsewhere.
 
     Args:
         path: our own samples, the original's (task_id, generation), evalplus' (task_id, completion or solution) as JSON
             lines, or bigcode's (one JSON list of lists of programs).
         language: where the file does not say.
+        prompts: of the tasks that are wanted, by name; programs (evalplus' solutions, bigcode's) begin with them.
 
     Raises:
-        CodeGeeXError: none of these.
+        CodeGeeXError: none of these, a program that begins otherwise, or nothing for any of the tasks.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CodeGeeXError(f"cannot read samples from {path}: {error}.") from None
     counts: dict[str, int] = {}
-    for task, completion, temperature in _parsed(path, text, language):
+    for task, code, temperature, whole in _parsed(path, text, language):
         prefix, _, number = task.rpartition("/")
-        key = _LANGUAGES.get(prefix) or language
+        key = LANGUAGES.get(prefix) or language
         if key is None:
             raise CodeGeeXError(f"{path}: which language is task {task!r} in? Say so with --langs.")
         name = f"{PREFIXES[key]}/{number}"
+        if name not in prompts:
+            continue
         index = counts.get(name, 0)
         counts[name] = index + 1
-        yield Sample(name, key, index, temperature, "", completion)
+        if whole:
+            begin = prompts[name].strip()
+            if not code.lstrip().startswith(begin):
+                raise CodeGeeXError(
+                    f"{path}: the program for {name} does not begin with the problem's prompt; give what follows it as "
+                    "a completion."
+                )
+            code = code.lstrip()[len(begin) :].removeprefix("\n")
+        yield Sample(name, key, index, temperature, "", code)
+    if not counts:
+        raise CodeGeeXError(f"{path} has no sample for any of the problems; see --langs.")
 
 
 PREFIXES = {
@@ -135,29 +148,33 @@ PREFIXES = {
     "go": "Go",
     "rust": "Rust",
 }
-_LANGUAGES = {prefix: key for key, prefix in PREFIXES.items()}
+LANGUAGES = {prefix: key for key, prefix in PREFIXES.items()}
 
 
-def _parsed(path: Path, text: str, language: str | None) -> Iterator[tuple[str, str, float]]:
-    """(task, completion, temperature) of every sample in a file."""
+def _parsed(path: Path, text: str, language: str | None) -> Iterator[tuple[str, str, float, bool]]:
+    """(task, text, temperature, whether it is a whole program) of every sample in a file."""
     if text.lstrip().startswith("["):
         if language is None:
             raise CodeGeeXError(f"{path} does not say which language it is in: name one with --langs.")
         name = PREFIXES[languages.get(language).key]
         try:
-            for number, completions in enumerate(json.loads(text)):
-                for completion in completions:
-                    yield f"{name}/{number}", str(completion), 0.0
-        except (ValueError, TypeError) as error:
+            lists = json.loads(text)
+        except ValueError as error:
             raise CodeGeeXError(f"{path} is no list of lists of programs: {error}.") from None
+        for number, programs in enumerate(lists):
+            if not isinstance(programs, list) or not all(isinstance(one, str) for one in programs):
+                raise CodeGeeXError(f"{path} is no list of lists of programs: see problem {number}.")
+            yield from ((f"{name}/{number}", one, 0.0, True) for one in programs)
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # a text may hold other line separators
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            completion = next(row[name] for name in ("completion", "generation", "solution") if name in row)
-            task = str(row["task_id"])
+            kind = next(name for name in ("completion", "generation", "solution") if name in row)
+            sample = str(row["task_id"]), str(row[kind]), float(row.get("temperature") or 0.0), kind == "solution"
         except (ValueError, TypeError, KeyError, StopIteration):
-            raise CodeGeeXError(f"{path}, line {number}: a sample needs a task_id and a completion.") from None
-        yield task, str(completion), float(row.get("temperature") or 0.0)
+            raise CodeGeeXError(
+                f"{path}, line {number}: a sample needs a task_id and a completion, and may have a temperature."
+            ) from None
+        yield sample
