@@ -40,7 +40,7 @@ def json_lines(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         CodeGeeXError: no such file, a damaged one, a line that is no JSON object, or nothing in it.
     """
-    number = 0
+    number, empty = 0, True
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             for line in file:
@@ -49,13 +49,14 @@ def json_lines(path: Path, kind: str) -> Iterator[tuple[int, dict[str, Any]]]:
                     row = json.loads(line)
                     if not isinstance(row, dict):
                         raise ValueError("it holds no object")
+                    empty = False
                     yield number, row
     except (ValueError, RecursionError) as error:
         raise CodeGeeXError(f"{path}, line {number}: no {kind} ({error}).") from None
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise CodeGeeXError(f"{path} is no {kind} that can be read: {reason}.") from None
-    if not number:
+    if empty:
         raise CodeGeeXError(f"{path} is empty.")
 
 

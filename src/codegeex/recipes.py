@@ -33,7 +33,7 @@ def read(path: str | Path) -> dict[str, Any]:
         content = parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CodeGeeXError(f"cannot read recipe {path}: {error}.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date that is none
         raise CodeGeeXError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise CodeGeeXError(f"recipe {path}: expected keys and values.")
@@ -60,7 +60,7 @@ def override(content: dict[str, Any], overrides: Iterable[str]) -> None:
                 raise CodeGeeXError(f"override {one!r}: {parent} has no keys below it.")
         try:
             target[last] = parse(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             raise CodeGeeXError(f"override {one!r}: the value is not valid YAML.") from None
 
 

@@ -111,6 +111,37 @@ def test_from_archives_to_shards(world):
     assert not list(world.glob("*.build"))
 
 
+def test_licences_that_are_taken_are_a_setting(world):
+    recipe = world / "sources.yaml"
+    recipe.write_text(recipe.read_text().replace("licence: MIT", "licence: GPL-3.0-only"))
+    with pytest.raises(CodeGeeXError, match=r"'GPL-3\.0-only' is not one the corpus takes"):
+        run(world, "out")
+    header = "SPDX-License-Identifier: MIT"  # of every file here, which goes before that of its source
+    assert header in module("x")
+    assert run(world, "out", "licences=[gpl-3.0-only, MIT]")["languages"]["python"]["files"] == 6
+
+
+def test_a_language_of_weight_0_gives_no_pairs_either(world):
+    (world / "go").mkdir()
+    function = "// Twice gives two times the number %d.\nfunc Twice%d(n int) int {\n\treturn n * 2 + %d\n}\n\n"
+    text = "package twice\n\n" + "".join(function % (n, n, n) for n in range(30))
+    (world / "go" / "a.go").write_text("// SPDX-License-Identifier: MIT\n\n" + text)
+    inputs = [str(world / "sources.yaml"), str(world / "go")]
+    assert run(world, "both", inputs=inputs)["languages"]["go"]["pairs"] > 0
+    assert "go" not in run(world, "one", "mixture={go: 0}", inputs=inputs)["languages"]
+
+
+def test_a_build_that_was_being_removed_starts_again(world):
+    """Its mark is gone, some of its stages are not."""
+    whole = run(world, "whole")
+    said = []
+    build_folder = world / "out.build"
+    (build_folder / "read").mkdir(parents=True)
+    (build_folder / "read" / "stage.json").write_text(json.dumps({"name": "read", "kept": 0, "dropped": {}}))
+    assert run(world, "out", say=said.append)["languages"] == whole["languages"]
+    assert not any("finished before" in line for line in said)
+
+
 def test_every_file_has_a_verdict(world):
     run(world, "out")
     rows = [row for path in (world / "out" / "verdicts").iterdir() for row in parquet.read_table(path).to_pylist()]

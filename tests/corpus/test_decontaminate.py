@@ -71,6 +71,13 @@ def test_real_files_with_a_problem_put_into_some():
     assert 0 < sum(one is not None for one in found) < len(texts)
 
 
+def test_a_problem_in_many_languages_is_no_idiom(tmp_path):
+    """Lines without a task_id, one a language, as MultiPL-E has them."""
+    rows = [{"name": "HumanEval_0_f", "language": key, "prompt": " ".join(WORDS) + "\ud800"} for key in "abcd"]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert Benchmark(read_benchmark(tmp_path / "a.jsonl")).overlap(" ".join(WORDS)) == "HumanEval_0_f"
+
+
 def test_a_benchmark_in_files(tmp_path):
     problem = {"task_id": "Python/3", "canonical_solution": " ".join(WORDS), "prompt": "p", "text": "t", "test": "x"}
     with gzip.open(tmp_path / "humaneval_python.jsonl.gz", "wt") as file:
@@ -80,14 +87,13 @@ def test_a_benchmark_in_files(tmp_path):
     assert list(read_benchmark(tmp_path / "mine.jsonl")) == [("1", "q")]
 
 
-@pytest.mark.parametrize("content", ["", "no json", '{"task_id": "a"}', "[1]"])
+@pytest.mark.parametrize("content", ["", "no json", '{"task_id": "a"}', "[1]", "\n\n"])
 def test_what_is_no_benchmark_is_refused(tmp_path, content):
     with pytest.raises(CodeGeeXError, match=r"no humaneval_\*"):
         list(read_benchmark(tmp_path))
     path = tmp_path / "a.jsonl"
     path.write_text(content)
-    if content:
-        with pytest.raises(CodeGeeXError, match=r"a\.jsonl, line 1: no benchmark"):
-            list(read_benchmark(path))
+    with pytest.raises(CodeGeeXError, match=r"a\.jsonl, line 1: no benchmark|a\.jsonl is empty"):
+        list(read_benchmark(path))
     with pytest.raises(CodeGeeXError, match="missing"):
         list(read_benchmark(tmp_path / "missing.jsonl"))

@@ -73,6 +73,12 @@ def test_installed_packages_have_the_licence_that_they_declare():
         ("", False),
         ("MIT MIT", False),
         ("(" * 5000, False),
+        ("mit or gpl-3.0-only", False),
+        ("mit", True),
+        (licences.all_of(["GPL-3.0-only", "MIT OR Apache-2.0"]), False),
+        (licences.all_of(["MIT", "GPL-3.0-only OR Apache-2.0"]), True),
+        (licences.all_of(["MIT"]), True),
+        (licences.all_of([]), False),
     ],
 )
 def test_expressions(expression, allowed):
@@ -99,10 +105,31 @@ def test_what_headers_say():
         "// SPDX-License-Identifier: MIT OR Apache-2.0\nint main;": "MIT OR Apache-2.0",
         "/* SPDX-License-Identifier: GPL-2.0-only */\n": "GPL-2.0-only",
         "# nothing of the kind\n": None,
+        "<!-- SPDX-License-Identifier: MIT -->\n": "MIT",
         "": None,
     }
     frame = daft.from_pydict({"top": list(tops)}).select(licences.in_header(daft.col("top")).alias("found"))
     assert frame.to_pydict()["found"] == list(tops.values())
+
+
+MIT = (
+    "Permission is hereby granted, free of charge, to any person ... The above copyright notice and this permission "
+    "notice shall be included"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (MIT, "MIT"),
+        (f"{MIT}. The Software shall be used for Good, not Evil.", None),
+        ("Business Source License 1.1 ... Change License: Apache License, Version 2.0", None),
+        ('"Commons Clause" License Condition v1.0 ... Apache License Version 2.0', None),
+        ("All of this is ours. " * 400 + "Parts are under the Apache License, Version 2.0.", None),
+    ],
+)
+def test_what_only_names_a_free_licence(text, name):
+    assert licences.classify(text) == name
 
 
 def test_the_nearest_folder_counts():

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
@@ -93,6 +94,76 @@ def test_a_git_repository_as_of_its_last_commit(folder, tmp_path, bare):
         subprocess.run(["git", "clone", "-q", "--bare", folder, repository], check=True)
     assert found(repository) == EXPECTED
     assert problems(repository) == {"link.py": "link"}
+
+
+def test_a_repository_runs_nothing_of_its_own(tmp_path):
+    """A missing object would be fetched by the command that the repository's settings name."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    root, marker = tmp_path / "hostile", tmp_path / "it ran"
+    root.mkdir()
+    (root / "a.py").write_text("print(1)\n")
+
+    def git(*arguments):
+        command = ["git", "-C", root, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        git(*command)
+    blob = git("rev-parse", "HEAD:a.py")
+    (root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    for key, value in {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": "ssh://host/x",
+        "core.sshCommand": f"touch '{marker}'; false",
+    }.items():
+        git("config", key, value)
+    with pytest.raises(WorkFailed, match="cannot read"):
+        read(root)
+    assert not marker.exists()
+
+
+def test_a_file_that_leads_to_a_repository_is_not_followed(folder, tmp_path):
+    (folder / ".git").write_text(f"gitdir: {tmp_path / 'elsewhere'}\n")
+    assert found(folder) == EXPECTED
+
+
+def test_all_licences_of_a_folder_count(folder):
+    (folder / "LICENSE.jquery").write_text(MIT)
+    (folder / "third/LICENSE-MIT").write_text(MIT)
+    (folder / "license.py").write_text(f"TEXT = {GPL!r}\n")
+    (folder / "odd/COPYING").unlink()
+    (folder / "odd/LICENSE").symlink_to(folder / "LICENSE")
+    more = {"third/c.py": ("python", "GPL-3.0-only AND MIT"), "license.py": ("python", "MIT")}
+    assert found(folder) == EXPECTED | more
+
+
+def test_a_name_that_is_no_text(folder):
+    (folder / "src" / os.fsdecode(b"caf\xe9.py")).write_text("print(3)\n")
+    assert found(folder) == EXPECTED | {"src/caf?.py": ("python", "MIT")}
+
+
+def test_rows_with_odd_values(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        {"content": "print(1)\n", "path": "a.py", "stars": float("nan"), "license": ["GPL-3.0-only", "MIT OR ISC"]},
+        {"content": None, "path": "b.py"},
+        {"content": "print(2)\n", "path": "tests/c.py", "repo": "x/y"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    documents = read(path)
+    assert [(one.path, one.licence, one.stars, one.problem) for one in documents] == [
+        ("a.py", "GPL-3.0-only AND (MIT OR ISC)", None, ""),
+        ("row-2", "", None, "no text"),
+        ("tests/c.py", "", None, ""),
+    ]
+    assert [one.source for one in documents] == ["rows.jsonl", "rows.jsonl", "x/y"]
+    kept_out = replace(sources.local(str(path)), validation=True)
+    assert {one.source for one in readers.read(path, kept_out)} == {"rows.jsonl"}
+    skipping = replace(sources.local(str(path)), skip=("tests/*",))
+    assert [one.path for one in readers.read(path, skipping)] == ["a.py", "row-2"]
 
 
 def test_archives_have_licences_too(folder, tmp_path):

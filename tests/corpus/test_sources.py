@@ -139,13 +139,20 @@ def test_the_recipes_are_valid_and_have_their_languages(name: str, least: int) -
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ('{name: a, registry: npm, version: "1", licence: GPL-3.0, languages: [python]}', "licence"),
         ('{name: a, registry: hub, version: "1", licence: MIT, languages: [python]}', "registry"),
         ('{name: a, registry: npm, version: "1", licence: MIT, languages: [klingon]}', "klingon"),
         ("{name: a, registry: npm, licence: MIT, languages: [python]}", "bad source"),
         ("{name: a, registry: local, path: nowhere}", "path that exists"),
         ("{name: a, registry: local, path: ., stars: many}", "stars must be a whole number"),
         ("a", "bad source"),
+        (
+            "{name: a, registry: npm, version: 1.10, licence: MIT, languages: [python]}",
+            "version must be a text, in quotes",
+        ),
+        (
+            '{name: a, registry: npm, version: "1", licence: MIT, languages: [go], skip: "tests/*"}',
+            "skip must be a list",
+        ),
     ],
 )
 def test_bad_entries_are_refused(tmp_path: Path, entry: str, message: str) -> None:

@@ -4,6 +4,7 @@
     clean            rules, licences, secrets, benchmarks → verdicts      `cleaning`
     duplicates       equal and similar files                              `choosing`, `dedup`
     pairs            intents and functions                                `mining`
+    balance          the share of each language and package               `choosing`
     tokenizer        trained, or taken                                    `encoding`
     encode           tags, fill-in-the-middle, tokens                     `encoding`
     pack             windows, shards, ledgers, report                     `packing`, `ledger`, `report`
@@ -23,6 +24,7 @@ Output:
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -42,6 +44,7 @@ from codegeex.corpus import (
     decontaminate,
     encoding,
     engine,
+    licences,
     mining,
     output,
     reading,
@@ -92,6 +95,10 @@ def build(
     listed, chosen = _recipe(inputs, list(overrides))
     problems = [problem for path in benchmarks for problem in decontaminate.read_benchmark(path)]
     benchmark = Benchmark(problems)
+    if benchmarks and not benchmark:
+        raise CodeGeeXError(f"nothing in {', '.join(map(str, benchmarks))} is long enough to be kept out.")
+    if chosen.tokenizer:
+        tokenizers.load(chosen.tokenizer)  # one that is none is told before hours of work
     names = [path.name for path in benchmarks]
     places = list(sources.fetch(listed, cache))
     marks = {
@@ -119,17 +126,25 @@ def _recipe(inputs: Sequence[str], overrides: list[str]) -> tuple[list[Source], 
             raise CodeGeeXError(f"{one}: unknown key {min(unknown)}; a corpus recipe has sources and settings.")
         listed += sources.parse(content, Path(one))
         if content.get("settings"):
+            if not isinstance(content["settings"], dict):
+                raise CodeGeeXError(f"{one}: settings must hold keys and values.")
             if found:
                 raise CodeGeeXError(f"{origin} and {one} both have settings; leave those of one of them out.")
             found, origin = content["settings"], one
-    return listed, settings.load(found, overrides, origin)
+    chosen = settings.load(found, overrides, origin)
+    for source in listed:
+        if (source.licence or source.registry != "local") and not licences.allows(source.licence, chosen.licences):
+            raise CodeGeeXError(f"{source.name}: the licence {source.licence!r} is not one the corpus takes.")
+    return listed, chosen
 
 
 def _mark(place: str) -> list[int]:
-    """What tells that an archive or table is another one than before."""
-    path = Path(place)
-    facts = path.stat() if not sources.is_url(place) and path.is_file() else None
-    return [facts.st_size, facts.st_mtime_ns] if facts else []
+    """What tells that a file or folder is another one than before; of a URL nothing is known."""
+    if sources.is_url(place):
+        return []
+    paths = [place] if Path(place).is_file() else [f"{at}/{name}" for at, _, names in os.walk(place) for name in names]
+    facts = [os.lstat(path) for path in paths]
+    return [len(facts), sum(one.st_size for one in facts), max((one.st_mtime_ns for one in facts), default=0)]
 
 
 class _Build:
@@ -165,9 +180,11 @@ class _Build:
         )
         single = choosing.without(files, alike)
         mined, counts = None, {}
+        left_out = [n for n, name in enumerate(files.language_names) if not self.settings.characters(name)]
+        asked = single[~np.isin(files.languages[single], left_out)]
         if self.settings.pairs:
             mined = self.stage(
-                "pairs", lambda folder, bar: mining.mine_pairs(clean, folder, files, single, self.benchmark, bar)
+                "pairs", lambda folder, bar: mining.mine_pairs(clean, folder, files, asked, self.benchmark, bar)
             )
             counts = {name: entry["kept"] for name, entry in self.work.stages[-1]["languages"].items()}
         learned, balanced = choosing.balance(files, single, self.settings)

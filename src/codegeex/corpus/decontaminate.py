@@ -48,8 +48,6 @@ class Benchmark:
         problems: (problem's name, text) pairs; the texts are prompts, solutions and descriptions.
     """
 
-    words = WORDS
-
     def __init__(self, problems: Iterable[tuple[str, str]]):
         owners: dict[bytes, set[str]] = defaultdict(set)
         for name, text in problems:
@@ -163,8 +161,9 @@ def read_benchmark(path: Path) -> Iterator[tuple[str, str]]:
     for file in files:
         for number, problem in json_lines(file, "benchmark of problems"):
             # The same problem in six languages is one problem.
-            name = str(problem.get("task_id", f"{file.name}/{number}")).rpartition("/")[2]
-            texts = [problem[field] for field in TEXT_FIELDS if isinstance(problem.get(field), str)]
+            name = str(problem.get("task_id") or problem.get("name") or f"{file.name}/{number}").rpartition("/")[2]
+            found = [problem[field] for field in TEXT_FIELDS if isinstance(problem.get(field), str)]
+            texts = [text.encode(errors="replace").decode() for text in found]
             if not texts:
                 fields = ", ".join(TEXT_FIELDS[:3])
                 raise CodeGeeXError(f"{file}, line {number}: no benchmark of problems (no {fields} or the like).")

@@ -55,11 +55,22 @@ _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+_NOT_FREE = (
+    "business source license", "commons clause", "functional source license", "server side public license",
+    "elastic license", "polyform", "used for good, not evil", "all rights are reserved and no license",
+)  # fmt: skip
+"""What texts say that name a free licence, as theirs but for this or as that of later years, and are none."""
+
+_TOP = 3_000
+"""Characters, names of authors among them, behind which a text that names a licence speaks of somebody else's."""
+
+
 def in_header(top: Expression) -> Expression:
     """The SPDX expression that the first lines of a file name, or null."""
     # Groups and letters of all scripts would make this the slowest rule of all.
     found = functions.regexp_extract(top, rf"{_SPDX}[ \t]*[A-Za-z0-9.+() \t-]+", 0)
-    return functions.strip(functions.replace(found, _SPDX, ""))
+    # What ends a comment may follow, as in -->.
+    return functions.regexp_replace(functions.strip(functions.replace(found, _SPDX, "")), r"[ \t-]+$", "")
 
 
 def unwanted(expression: Expression, wanted: Iterable[str]) -> Expression:
@@ -84,8 +95,17 @@ def classify(text: str) -> str | None:
     bundle.
     """
     plain = " ".join(re.sub(r"[*#>/;\"“”`']+", " ", text).lower().split())
+    if any(one in plain for one in _NOT_FREE):
+        return None
     found = [(plain.find(phrases[0]), name) for name, phrases in _PHRASES if all(one in plain for one in phrases)]
-    return min(found, key=lambda one: one[0], default=(0, None))[1]
+    place, name = min(found, key=lambda one: one[0], default=(0, None))
+    return name if place < _TOP else None
+
+
+def all_of(expressions: Iterable[str]) -> str:
+    """The expression that asks for every one of several."""
+    some = list(expressions)
+    return " AND ".join(f"({one})" if " " in one else one for one in some) if len(some) > 1 else "".join(some)
 
 
 def nearest(path: str, licences: Mapping[str, str]) -> str | None:
@@ -105,9 +125,10 @@ def nearest(path: str, licences: Mapping[str, str]) -> str | None:
 def allows(expression: str, wanted: Collection[str] = PERMISSIVE) -> bool:
     """Whether an SPDX expression leaves a choice in which every licence is one of `wanted`.
 
-    What cannot be read is not allowed.
+    What cannot be read is not allowed; names are compared without regard to case, as SPDX has it.
     """
     words = _WORD.findall(expression)
+    names = {one.lower() for one in wanted}
 
     def either() -> bool:
         found = both()
@@ -138,8 +159,8 @@ def allows(expression: str, wanted: Collection[str] = PERMISSIVE) -> bool:
                 raise ValueError
             exception = words.pop(0)
             # An exception only ever gives more.
-            return f"{word} WITH {exception}" in wanted or word in wanted
-        return word in wanted
+            return f"{word} WITH {exception}".lower() in names or word.lower() in names
+        return word.lower() in names
 
     try:
         found = either()

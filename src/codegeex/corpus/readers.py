@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import math
 import os
 import re
 import stat
@@ -54,13 +55,14 @@ _COLUMNS = {
 }
 """Names of columns, ours first, then The Stack's and its relatives'."""
 
-_OBJECTIVE_C = re.compile(r"^\s*(?:#import|@(?:interface|implementation|protocol|class|end|import)\b)", re.MULTILINE)
+_OBJECTIVE_C = re.compile(r"^[ \t]*(?:#import|@(?:interface|implementation|protocol|class|end|import)\b)", re.MULTILINE)
 _CPP = re.compile(
-    r"^\s*(?:class\s+\w+[^;]*[{:]|namespace\b|template\s*<|using\s+\w|public:|private:|protected:)|\bstd::|\bconstexpr\b",
+    r"^[ \t]*(?:class\s+\w+[^;]*[{:]|namespace\b|template\s*<|using\s+\w|public:|private:|protected:)"
+    r"|\bstd::|\bconstexpr\b",
     re.MULTILINE,
 )
-_PROLOG = re.compile(r"^\s*:-|^\w+(?:\([^)\n]*\))?\s*:-", re.MULTILINE)
-_PERL = re.compile(r"^\s*(?:use\s+\w|package\s+\w|sub\s+\w|my\s*[$@%(])|^#!.*perl", re.MULTILINE)
+_PROLOG = re.compile(r"^[ \t]*:-|^\w+(?:\([^)\n]*\))?\s*:-", re.MULTILINE)
+_PERL = re.compile(r"^[ \t]*(?:use\s+\w|package\s+\w|sub\s+\w|my\s*[$@%(])|^#!.*perl", re.MULTILINE)
 
 Wanted = Callable[[str, int], bool]
 """Whether a file of this path and this many bytes is to be read; one that is not may be told as a problem."""
@@ -74,7 +76,8 @@ def read(path: str | Path, source: Source) -> Iterator[Document]:
 
     Links, files over `MAX_MEMBER_BYTES`, unsafe paths and what is not text in UTF-8 come without a text, with the
     reason as their `problem`. A file has its source's licence; where the source has none, that of the nearest licence
-    file above it, and "" where there is none either.
+    file above it, all of them where there are several, and "" where there is none either. The wanted files of an
+    archive that cannot be read twice, and of a repository, are held in memory.
 
     Args:
         path: on this machine, or any URL that fsspec knows; folders too.
@@ -96,12 +99,13 @@ def read(path: str | Path, source: Source) -> Iterator[Document]:
 
 def _documents(members: list[Member], source: Source) -> Iterator[Document]:
     has_cpp = any(os.path.splitext(name)[1].lower() in _CPP_SUFFIXES for name, content, _ in members if content)
-    found = {}
+    texts: dict[str, set[str]] = {}
     for name, content, _ in members:
-        folder, file = os.path.split(name)
-        if content is not None and not source.licence and licences.LICENCE_FILE.search(file):
+        if not source.licence and _is_licence(name):
+            known = licences.classify(content().decode(errors="replace")) if content is not None else None
             # An unknown text counts as well: what is below it is not under the licence above.
-            found[folder or "."] = licences.classify(content().decode(errors="replace")) or "LicenseRef-unknown"
+            texts.setdefault(os.path.dirname(name) or ".", set()).add(known or "LicenseRef-unknown")
+    found = {folder: licences.all_of(sorted(names)) for folder, names in texts.items()}
     for name, content, problem in members:
         if not languages.for_path(name):  # a licence
             continue
@@ -113,7 +117,7 @@ def _documents(members: list[Member], source: Source) -> Iterator[Document]:
         if language is not None:
             licence = source.licence or licences.nearest(name, found) or ""
             yield Document(
-                text, language, name, source.name, licence, source.stars,
+                text, language, name.encode(errors="replace").decode(), source.name, licence, source.stars,
                 size=source.size, version=source.version, sha256=hashlib.sha256(data).hexdigest(),
                 named=source.names_vendored(name), problem=problem,
             )  # fmt: skip
@@ -121,9 +125,9 @@ def _documents(members: list[Member], source: Source) -> Iterator[Document]:
 
 _DAMAGE = (
     OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError,
-    NotImplementedError, RecursionError,
+    NotImplementedError, RecursionError, ImportError,
 )  # fmt: skip
-"""What the readers of archives raise on damaged ones."""
+"""What the readers of archives raise on damaged ones, and fsspec for a system whose package is not there."""
 
 
 def decode(data: bytes) -> tuple[str | None, str]:
@@ -153,9 +157,14 @@ def tell(path: str, text: str, source: Source, has_cpp: bool) -> str | None:
     return next((key for key in keys if source.takes_language(key)), None)
 
 
+def _is_licence(path: str) -> bool:
+    """Whether a file says what others may be used for; `license.py` is a program."""
+    return bool(licences.LICENCE_FILE.search(os.path.basename(path))) and not languages.for_path(path)
+
+
 def _wanted(path: str, size: int, source: Source) -> bool:
-    if not source.licence and licences.LICENCE_FILE.search(os.path.basename(path)):
-        return size <= MAX_MEMBER_BYTES
+    if not source.licence and _is_licence(path):
+        return True
     return size > 0 and bool(languages.for_path(path)) and source.takes(path)
 
 
@@ -192,8 +201,10 @@ def _members(path: str | Path, wanted: Wanted, stack: ExitStack) -> Iterator[Mem
             return
     elif (folder := Path(path)).is_dir():
         bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-        is_git = bare or (folder / ".git").exists()
-        yield from _git_members(folder, wanted) if is_git else _folder_members(name, wanted)
+        inside = folder / ".git"
+        # A file of this name leads to a repository elsewhere, as a link would.
+        is_git = bare or (inside.is_dir() and not inside.is_symlink())
+        yield from _git_members(folder if bare else inside, wanted) if is_git else _folder_members(name, wanted)
         return
     file = stack.enter_context(_opened(path))
     yield from _zip_members(file, wanted, stack) if name.endswith(ZIPS) else _tar_members(file, wanted)
@@ -230,10 +241,15 @@ def _git_members(repository: Path, wanted: Wanted) -> Iterator[Member]:
     """What the last commit of a repository holds; with a work tree, too, as that may hold anything."""
 
     def git(*arguments: str, given: bytes = b"") -> bytes:
-        # Nothing that the repository's own settings name may run.
+        # Nothing that the repository's own settings name may run, nor may a missing object be fetched from where they
+        # say: that runs what they call an ssh command.
         command = ["git", "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"]
         done = subprocess.run(
-            [*command, "-C", str(repository), *arguments], input=given, capture_output=True, check=False
+            [*command, f"--git-dir={repository}", *arguments],
+            input=given,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"},
         )
         if done.returncode:
             raise OSError(done.stderr.decode(errors="replace").strip() or "git failed")
@@ -322,22 +338,27 @@ def _read_table(path: str | Path, source: Source) -> Iterator[Document]:
             for ours, names in _COLUMNS.items()
         }
         text, name = values["text"], values["path"]
+        if text is None and any(column in row for column in _COLUMNS["text"]):
+            yield Document(None, "", f"row-{number}", source.name, "", problem="no text")
+            continue
         if not isinstance(text, str):
             raise CodeGeeXError(f"{path}, row {number}: no text; name the column {' or '.join(_COLUMNS['text'])}.")
         name = str(name) if name else f"row-{number}"
         language = _named_language(values["language"], source) or tell(name, text, source, has_cpp=False)
-        if language is None or not text:
+        if language is None or not text or not source.takes(name):
             continue
+        name = name.encode(errors="replace").decode()
         data = text.encode(errors="surrogatepass")
         plain, problem = (None, "too large") if len(data) > MAX_MEMBER_BYTES else decode(data)
         licence = values["licence"] or ""
         if isinstance(licence, list):  # all that were found; which of them holds is not told
-            licence = " AND ".join(map(str, licence))
+            licence = licences.all_of([str(one) for one in licence])
         yield Document(
             plain,
             language,
             name,
-            str(values["source"] or source.name),
+            # What is kept for validation is known by the name of its source.
+            source.name if source.validation else str(values["source"] or source.name),
             source.licence or str(licence),
             _number(values["stars"], source.stars),
             size=_number(values["size"], source.size),
@@ -348,7 +369,7 @@ def _read_table(path: str | Path, source: Source) -> Iterator[Document]:
 
 
 def _number(value: object, otherwise: int | None) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else otherwise
+    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else otherwise
 
 
 def _named_language(name: object, source: Source) -> str | None:

@@ -1,7 +1,7 @@
 """The first stage: every source's files as rows of Parquet, one file for each archive, folder or table.
 
-Daft hands out the sources, to the cores of a machine or of a cluster; a worker writes what it reads as it goes, since a
-source may be larger than memory. A source that is damaged gives one row that says so.
+Daft hands out the sources, to the cores of a machine or of a cluster; a worker writes what it reads as it goes: a
+folder, a zip or a table may be larger than memory. A source that is damaged gives one row that says so.
 """
 
 from __future__ import annotations

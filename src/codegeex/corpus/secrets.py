@@ -24,7 +24,11 @@ _RANDOM_BITS = 3.0
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "<PRIVATE KEY>",
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+        # Base64 between them, with a head of its own or as lines of strings: not the code that looks for one.
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\w+/=\s\"'\\,:.-]{1,20000}?"
+            r"-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
+        ),
     ),
     ("<KEY>", re.compile(r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b")),  # Amazon
     ("<KEY>", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36,251}\b|\bgithub_pat_[A-Za-z0-9_]{22,}\b")),
@@ -38,8 +42,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 _ASSIGNMENT = re.compile(
-    r"""((?:passw(?:or)?d|secret|token|api_?key|access_?key|auth_?key)\w{0,20}["']?\s*(?::=|[:=]|=>)\s*["'])"""
-    r"""([^\s"'<>{}$%()]{12,200})(["'])""",
+    r"""((?:passw(?:or)?d|secret|token|api_?key|access_?key|auth_?key)\w{0,20}["']?(?:\s*:\s*\w{1,20})?"""
+    r"""\s*(?::=|[:=]|=>)\s*["'])([^\s"'<>{}]{12,200})(["'])""",
     re.IGNORECASE,
 )
 
@@ -47,8 +51,11 @@ _HOST = r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
 _USER = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}"
 _EMAIL = re.compile(_HOST)
 _BEFORE = re.compile(rf"(?<![A-Za-z0-9._%+-]){_USER}\Z")
-_NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$", re.IGNORECASE)
+_NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example(?:\.(?:com|org|net))?|test|invalid|localhost)$", re.IGNORECASE)
 """Addresses that RFC 2606 keeps for examples."""
+
+_LABELLED = frozenset({"this", "super", "return", "break", "continue"})
+"""Words that Kotlin puts a label behind: `this@Activity.name` is code."""
 
 _SUSPECTS = (
     r"-----BEGIN [A-Z ]*PRIVATE|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|glpat-|xox[abposr]-|AIza|[rs]k_live_|npm_"
@@ -92,7 +99,12 @@ def mask(text: str, keys: bool = True, assignments: bool = True, addresses: bool
             text = pattern.sub(lambda match, placeholder=placeholder: replace(placeholder), text)  # type: ignore[misc]
     if assignments:
         text = _ASSIGNMENT.sub(
-            lambda match: f"{match[1]}{replace('<SECRET>')}{match[3]}" if looks_random(match[2]) else match[0], text
+            lambda match: (
+                f"{match[1]}{replace('<SECRET>')}{match[3]}"
+                if looks_random(match[2]) and "%(" not in match[2]  # which is filled in later
+                else match[0]
+            ),
+            text,
         )
     if addresses:
         text = _without_addresses(text, replace)
@@ -105,7 +117,8 @@ def _without_addresses(text: str, replace: Callable[[str], str]) -> str:
     done = 0
     for host in _EMAIL.finditer(text):
         user = _BEFORE.search(text, max(done, host.start() - 65), host.start())
-        if user and not _NOBODY.search(host[0]):
+        called = text[host.end() : host.end() + 1] in ("(", "[")  # a product of matrices: q@k.transpose(0, 1)
+        if user and not called and user[0] not in _LABELLED and not _NOBODY.search(host[0]):
             kept += [text[done : user.start()], replace("<EMAIL>")]
             done = host.end()
     return "".join(kept) + text[done:] if kept else text

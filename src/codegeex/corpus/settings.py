@@ -12,6 +12,9 @@ from codegeex.corpus.licences import PERMISSIVE
 from codegeex.errors import CodeGeeXError
 from codegeex.shards import Packing
 
+LEAST_VOCABULARY = 300
+"""Bytes, runs of spaces and special tokens leave room for the first merges."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -69,6 +72,10 @@ def load(content: dict[str, Any], overrides: list[str], source: str) -> Settings
     for key in ("tokenizer_sample", "sequence_length"):
         if getattr(settings, key) < 1:
             raise CodeGeeXError(f"{source}: settings.{key} must be at least 1, not {getattr(settings, key)}.")
+    if settings.seed < 0:
+        raise CodeGeeXError(f"{source}: settings.seed must be 0 or above, not {settings.seed}.")
+    if settings.vocab_size < LEAST_VOCABULARY:
+        raise CodeGeeXError(f"{source}: settings.vocab_size must be at least {LEAST_VOCABULARY}.")
     if settings.characters_per_language < 0 or any(not 0 <= weight < 1e6 for weight in settings.mixture.values()):
         raise CodeGeeXError(f"{source}: settings.characters_per_language and .mixture must be 0 or above.")
     if settings.tokenizer and not Path(settings.tokenizer).exists():

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from codegeex import languages
-from codegeex.corpus import licences
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 Registry = Literal["debian", "pypi", "npm", "local"]
@@ -34,7 +33,7 @@ class Source:
         name: the package's name in its registry.
         registry: which registry has it; "local" for a path.
         version: the exact version; of a path, none.
-        licence: SPDX expression that `licences.allows`; may be empty for a path, whose files then need their own.
+        licence: SPDX expression; may be empty for a path, whose files then need their own.
         languages: keys of the languages taken from it; none for the 23 of the paper.
         only: where given, path patterns (fnmatch, below the archive's top folder) of the only files taken.
         skip: path patterns of files left out, for vendored code under another licence and built copies.
@@ -119,7 +118,7 @@ def parse(content: dict[str, Any], path: Path) -> tuple[Source, ...]:
         path: of the recipe: paths of local sources are relative to its folder.
 
     Raises:
-        CodeGeeXError: an entry lacks a field or has an unknown one, or a licence is not permitted.
+        CodeGeeXError: an entry lacks a field, or has an unknown or impossible one.
     """
     entries = content.get("sources")
     if not isinstance(entries, list):
@@ -145,16 +144,12 @@ def local(path: str) -> Source:
 
 
 def _source(entry: dict[str, object], folder: Path) -> Source:
+    if not isinstance(entry, dict):
+        raise CodeGeeXError(f"bad source entry {entry!r}: it must hold keys and values.")
+    checked = {key: _checked(entry, str(key), value) for key, value in entry.items()}
     try:
-        lists = {key: tuple(map(str, cast("list[str]", entry.get(key) or ()))) for key in ("languages", "only", "skip")}
-        words = {key: str(value) for key, value in entry.items() if key not in ("validation", "stars", "size")}
-        source = Source(
-            **{**words, **lists},  # type: ignore[arg-type]
-            validation=bool(entry.get("validation")),
-            stars=_whole(entry, "stars"),
-            size=_whole(entry, "size"),
-        )
-    except (TypeError, AttributeError) as error:
+        source = Source(**checked)
+    except TypeError as error:
         raise CodeGeeXError(f"bad source entry {entry!r}: {error}") from error
     if source.registry == "local" and not is_url(source.path):
         source = replace(source, path=str(folder / source.path))
@@ -164,16 +159,26 @@ def _source(entry: dict[str, object], folder: Path) -> Source:
         raise CodeGeeXError(f"{source.name}: unknown registry {source.registry!r}; use {', '.join(_CLIENTS)} or local.")
     elif source.registry != "local" and not (source.version and source.languages):
         raise CodeGeeXError(f"{source.name}: bad source entry: a package needs its version and languages.")
-    if (source.licence or source.registry != "local") and not licences.allows(source.licence):
-        raise CodeGeeXError(f"{source.name}: the licence {source.licence!r} is not one the corpus takes.")
     languages.named(source.languages)
     return source
 
 
-def _whole(entry: dict[str, object], key: str) -> int | None:
-    value = entry.get(key)
-    if value is not None and type(value) is not int:
-        raise CodeGeeXError(f"bad source entry {entry!r}: {key} must be a whole number.")
+_KINDS: dict[str, tuple[type, str]] = {
+    "validation": (bool, "true or false"), "stars": (int, "a whole number"), "size": (int, "a whole number"),
+}  # fmt: skip
+
+
+def _checked(entry: dict[str, object], key: str, value: object) -> Any:
+    """A value of an entry, if it is of the kind that its key wants: YAML reads 1.10 as the number 1.1."""
+    if key in ("languages", "only", "skip"):
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        raise CodeGeeXError(f"bad source entry {entry!r}: {key} must be a list of texts.")
+    kind, words = _KINDS.get(key, (str, "a text, in quotes where it looks like a number"))
+    if type(value) is not kind and not (kind is int and value is None):
+        raise CodeGeeXError(f"bad source entry {entry!r}: {key} must be {words}.")
     return value
 
 

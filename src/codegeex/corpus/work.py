@@ -38,9 +38,11 @@ class Work:
         self.stages: list[Report] = []
         digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         mark = folder / "inputs"
-        if mark.exists() and mark.read_text() != digest:
-            say("the sources or settings are others than those of the unfinished build: it starts again")
-            _empty(folder)
+        known = mark.read_text() if mark.exists() else ""
+        if known != digest:
+            if known:
+                say("the sources or settings are others than those of the unfinished build: it starts again")
+            _empty(folder)  # without a mark, it was being emptied when something ended it
         for leftover in folder.glob(".*.partial"):
             shutil.rmtree(leftover, ignore_errors=True)
         write_text(mark, digest)
@@ -91,12 +93,16 @@ def opened(folder: Path, inputs: Any, say: Say) -> Iterator[Work]:
             yield Work(folder, inputs, say)
         except CodeGeeXError as error:
             if not isinstance(error, WorkFailed):  # another try with the same input would fail as well
+                _empty(folder)
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+        _empty(folder)
         shutil.rmtree(folder)
 
 
 def _empty(folder: Path) -> None:
+    """Remove all stages, the mark before them: half of them are not taken for finished ones."""
+    (folder / "inputs").unlink(missing_ok=True)
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
