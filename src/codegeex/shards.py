@@ -148,9 +148,9 @@ class Shards(Windows):
             self.tokens: NDArray[np.unsignedinteger] = np.memmap(self.directory / "tokens.bin", dtype, mode="r")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CodeGeeXError(f"{self.directory}: tokens.bin or its description is damaged: {error}.") from None
-        if len(self.tokens) != self.meta["tokens"]:
+        if len(self.tokens) != self.meta.get("tokens"):
             raise CodeGeeXError(
-                f"{self.directory}: tokens.bin holds {len(self.tokens)} ids, not {self.meta['tokens']}."
+                f"{self.directory}: tokens.bin holds {len(self.tokens)} ids, not {self.meta.get('tokens')}."
             )
         self.sequence_length = sequence_length
         segment = self.meta.get("segment", 0)
@@ -189,7 +189,7 @@ def summarize(directory: Path) -> dict[str, Any]:
         "tokens", "documents", "languages" (tokens by key) and "shards" (their paths).
 
     Raises:
-        CodeGeeXError: there is none.
+        CodeGeeXError: there is none, or a damaged one.
     """
     languages: Counter[str] = Counter()
     found: dict[str, Any] = {"tokens": 0, "documents": 0, "shards": []}
@@ -197,6 +197,8 @@ def summarize(directory: Path) -> dict[str, Any]:
         meta = read_json(path)
         if not isinstance(meta, dict) or "tokens_per_language" not in meta:
             continue
+        if not {"tokens", "documents"} <= meta.keys():
+            raise CodeGeeXError(f"{path} is damaged: it does not say how many tokens and documents there are.")
         found["tokens"] += meta["tokens"]
         found["documents"] += meta["documents"]
         found["shards"].append(str(path.parent))
