@@ -103,7 +103,7 @@ export class Editor {
   }
 
   set language(name: string) {
-    this.view.dispatch({ effects: this.grammar.reconfigure(GRAMMARS[name]?.() ?? []) });
+    this.view.dispatch({ effects: this.grammar.reconfigure(Object.hasOwn(GRAMMARS, name) ? (GRAMMARS[name]?.() ?? []) : []) });
   }
 
   /** Show text at the cursor; an empty one takes it away. */

@@ -197,7 +197,7 @@ function listLanguages(known: Record<string, string>): void {
   const sorted = Object.entries(known).sort((one, other) => one[1].localeCompare(other[1]));
   for (const name of LANGUAGES) {
     $<HTMLSelectElement>(name).replaceChildren(...sorted.map(([key, title]) => new Option(title, key)));
-    $<HTMLSelectElement>(name).value = state[name] in known ? state[name] : "python";
+    $<HTMLSelectElement>(name).value = Object.hasOwn(known, state[name]) ? state[name] : "python";
   }
 }
 

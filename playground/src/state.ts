@@ -46,13 +46,20 @@ export const FIRST: State = {
 
 const KEPT = "codegeex-playground";
 
+/** As many as the page lets one choose. */
+const MOST_ANSWERS = 8;
+
 /** The state that a link carries, else the one that was kept, else the first. */
 export function initial(): State {
   return read(location.hash.slice(1)) ?? read(localStorage.getItem(KEPT) ?? "") ?? structuredClone(FIRST);
 }
 
 export function keep(state: State): void {
-  localStorage.setItem(KEPT, written(state));
+  try {
+    localStorage.setItem(KEPT, written(state));
+  } catch {
+    // a browser that keeps nothing, or no more: the page works without
+  }
 }
 
 /** An address of this page that shows the same; what it carries stays behind the #, which no server sees. */
@@ -63,7 +70,8 @@ export function link(state: State): string {
 
 function written(state: State): string {
   const bytes = new TextEncoder().encode(JSON.stringify(state));
-  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const letters = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return btoa(letters).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
 function read(text: string): State | null {
@@ -90,5 +98,6 @@ function checked(found: Record<string, unknown>): State {
     if (Number.isFinite(found[name])) state[name] = found[name] as number;
   }
   if (Number.isFinite(found.seed)) state.seed = found.seed as number;
+  state.n = Math.min(MOST_ANSWERS, Math.max(1, Math.round(state.n)));
   return state;
 }

@@ -114,8 +114,23 @@ def test_unknown_model_and_paths(server):
     assert server.get("/v1/models/none").status_code == 404
     assert server.get("/v1/completions").status_code == 405
     assert error_of(server.get("/../../etc/passwd"))["code"] == "unknown_url"
-    assert server.get("/playground/../app.py").status_code == 404
-    assert server.get("/playground/%2e%2e/app.py").status_code == 404
+    for path in (
+        "/assets/../../app.py",
+        "/assets/%2e%2e/%2e%2e/app.py",
+        "/docs/assets/../../../app.py",
+        "/assets//etc/passwd",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:  # clients would tidy the path
+            raw.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert raw.recv(100).startswith(b"HTTP/1.1 404"), path
+
+
+def test_samples_are_counted_before_anything_is_done(server):
+    """A request of half a megabyte may not ask for a hundred million answers, not even for empty ones."""
+    for fields in ({"prompt": ["a"] * 2000, "n": 100}, {"prompt": ["a"] * 200_000, "echo": True, "logprobs": 1}):
+        response = server.post("/v1/completions", max_tokens=0, **fields)
+        assert response.status_code == 400
+        assert "may ask for" in error_of(response)["message"]
 
 
 def test_a_prompt_longer_than_the_context(server):

@@ -24,11 +24,11 @@ def post(path, **fields):
     return head.encode() + body
 
 
-def keep_sending(client):
+def keep_sending(client, data=b"G", pause=0.1):
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        time.sleep(0.1)
-        client.sendall(b"G")
+        time.sleep(pause)
+        client.sendall(data)
 
 
 QUESTION = post("/tokenize", content="a b " * 480_000)
@@ -58,6 +58,38 @@ def test_a_client_that_reads_slowly_is_not(start, monkeypatch):
             time.sleep(max(0, len(read) / 1_200_000 - (time.monotonic() - began)))
     assert time.monotonic() - began > 1.5 * serve.UNREAD_SECONDS
     assert len(json.loads(read.partition(b"\r\n\r\n")[2])["tokens"]) >= 960_000
+
+
+def ends(client):
+    """Whether the server ends the connection, whatever it said before."""
+    try:
+        while client.recv(100_000):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_a_request_before_the_answer_to_the_last_one(start):
+    """Whoever has two on the way could leave unnoticed."""
+    server = start()
+    with connect(server.port) as client:
+        client.sendall(post("/v1/completions", prompt="def f", max_tokens=400, n=8, temperature=2))
+        time.sleep(0.2)
+        client.sendall(post("/health"))
+        assert ends(client)
+    assert server.get("/health").status_code == 200
+
+
+def test_headers_behind_a_body(start):
+    server = start()
+    with connect(server.port) as client:
+        client.sendall(b"POST /tokenize HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        with pytest.raises(ConnectionError):
+            keep_sending(client, b"X-A: " + b"a" * 1000 + b"\r\n", pause=0.01)
+    assert server.get("/health").status_code == 200
 
 
 def test_more_connections_than_there_is_room_for(start, monkeypatch):

@@ -133,6 +133,11 @@ def test_cors_is_off_unless_asked(start, server):
     assert allowed["access-control-allow-origin"] == "https://editor.example"
     other = open_server.get("/health", headers={"Origin": "https://evil.example"}).headers
     assert "access-control-allow-origin" not in other
+    asking = origin | {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang,x-stainless-retry-count",
+    }
+    assert httpx.options(f"{open_server.url}/v1/completions", headers=asking).status_code == 200
 
 
 def test_the_log_holds_prompts_only_where_asked(start, server, caplog):

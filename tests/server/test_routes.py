@@ -2,11 +2,12 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from codegeex.server.infill import LeastIndent
+from codegeex.server.infill import Hurry, LeastIndent
 
 CODE = "def add(a, b):\n    return a + b\n"
 
@@ -73,8 +74,11 @@ def test_infill_as_editors_ask(server):
     fields = {
         "input_prefix": "import os\n\ndef home():\n",
         "input_suffix": "\n\nprint(home())\n",
-        "input_extra": [{"filename": "a.py", "text": CODE}],
+        "input_extra": [{"filename": "a.py", "text": CODE, "time": [1732, 99]}],
         "prompt": "    return ",
+        "model": "",
+        "n_cmpl": 3,
+        "lora": [],
         "n_predict": 0,
         "n_indent": 4,
         "top_k": 40,
@@ -83,14 +87,30 @@ def test_infill_as_editors_ask(server):
         "samplers": ["top_k", "top_p", "infill"],
         "cache_prompt": True,
         "t_max_prompt_ms": 500,
-        "t_max_predict_ms": 1000,
+        "t_max_predict_ms": 1,
         "response_fields": ["content", "timings/prompt_n"],
     }
-    assert server.post("/infill", **fields).json()["content"] == ""
-    answer = server.post("/infill", **(fields | {"n_predict": 32})).json()
+    warm = server.post("/infill", **fields).json()
+    assert (warm["content"], warm["tokens"]) == ("", [])
+    answer = server.post("/infill", **(fields | {"n_predict": 32, "t_max_predict_ms": 1000})).json()
     assert answer["timings"]["predicted_n"] == answer["tokens_predicted"] > 0
+    assert answer["timings/prompt_n"] == answer["timings"]["prompt_n"] > 0
     lines = answer["content"].split("\n")[1:]
     assert all(re.match(r"\s{4}|\s*$", line) for line in lines)
+
+
+def test_a_hurry_waits_for_a_whole_line(monkeypatch):
+    """The time counts from the first text on, and a line that has begun is finished."""
+    moment = 10.0
+    monkeypatch.setattr("codegeex.server.infill.time", SimpleNamespace(monotonic=lambda: moment))
+    rule = Hurry(0.25, None)
+    assert rule.feed("x") is None
+    moment = 10.3
+    assert rule.feed("y") is None
+    assert rule.feed("\nz") == 4
+    indented = Hurry(0.25, LeastIndent(4))
+    assert indented.feed("x\n") is None
+    assert indented.feed("z\n") == 2
 
 
 @pytest.mark.parametrize(

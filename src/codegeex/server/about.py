@@ -23,7 +23,7 @@ def routes(service: Service) -> APIRouter:
     async def models() -> schema.ModelList:
         return schema.ModelList(data=[_card(service)])
 
-    @router.get("/v1/models/{name}", tags=["models"], summary="One model", responses=_known(401, 404, 429))
+    @router.get("/v1/models/{name:path}", tags=["models"], summary="One model", responses=_known(401, 404, 429))
     async def model(name: str) -> schema.ModelCard:
         service.check_model(name)
         return _card(service)

@@ -90,7 +90,8 @@ class Run:
         for first in range(0, len(found), drawn):
             samples = [found[index] for index in range(first, first + drawn)]
             if self._kept < drawn:
-                samples.sort(key=lambda one: -sum(one.logprobs) / max(1, len(one.logprobs)))
+                # One that the deadline cut before its first token is no candidate where there are others.
+                samples.sort(key=lambda one: (not one.logprobs, -sum(one.logprobs) / max(1, len(one.logprobs))))
             result += samples[: self._kept]
         return result
 

@@ -79,7 +79,7 @@ def create_app(model: Model, settings: Settings | None = None) -> ASGIApp:
             layers,
             allow_origins=settings.origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            allow_headers=["*"],  # OpenAI's client sends a dozen of its own
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     return RequestLog(layers, service.metrics)

@@ -47,6 +47,7 @@ def routes(service: Service) -> APIRouter:
         service.check_model(body.model)
         params = service.params(body)
         texts = _prompts(body.prompt)
+        service.check_samples(params, len(texts))  # before anything is done for them
         if body.echo and body.suffix:
             raise ApiError(400, "echo has no meaning beside a suffix: leave one out.", param="echo")
         size = sum(map(len, texts)) + len(body.suffix or "")

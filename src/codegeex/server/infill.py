@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from codegeex.assistant.assistant import Request as Task
 from codegeex.assistant.assistant import sampling_params
 from codegeex.engine.sampling import SamplingParams
+from codegeex.engine.stops import StopRule
 from codegeex.engine.text import Completion
 from codegeex.server import schema
 from codegeex.server.answers import Run
@@ -41,6 +43,21 @@ class LeastIndent:
             self._line = newline + 1
 
 
+class Hurry:
+    """Ends a text that has a whole line once some seconds have passed since it began; before that, as `rule` does."""
+
+    def __init__(self, seconds: float, rule: StopRule | None):
+        self._seconds, self._rule = seconds, rule
+        self._text, self._began = "", 0.0
+
+    def feed(self, text: str) -> int | None:
+        end = self._rule.feed(text) if self._rule else None
+        self._text += text
+        self._began = self._began or time.monotonic()
+        late = "\n" in self._text and time.monotonic() - self._began >= self._seconds
+        return len(self._text) if late and end is None else end
+
+
 def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["editors"])
 
@@ -50,18 +67,19 @@ def routes(service: Service) -> APIRouter:
 
         With `n_predict` 0 nothing is answered, but the next request that begins alike is quicker.
         """
+        service.check_model(body.model or None)
         params = _params(service, body)
         prefix = "".join(f"{extra.text}\n" for extra in body.input_extra) + body.input_prefix + body.prompt
         task = await service.task(
             len(prefix) + len(body.input_suffix),
             lambda: service.model.request("complete", prefix, suffix=body.input_suffix, params=params),
         )
-        if body.n_indent:
-            task = replace(task, make_rule=lambda: LeastIndent(body.n_indent))
-        run = service.run(http, [task], params, 1, body.t_max_predict_ms / 1000 or None)
+        if rule := _rule(body):
+            task = replace(task, make_rule=rule)
+        run = service.run(http, [task], params, 1, None)
         if body.stream:
-            return EventStream(_chunks(service, run, task))
-        return await until_gone(_whole(service, run, task, silent=body.n_predict == 0), http.receive) or Response()
+            return EventStream(_chunks(service, run, task, body))
+        return await until_gone(_whole(service, run, task, body), http.receive) or Response(status_code=499)
 
     return router
 
@@ -81,29 +99,46 @@ def _params(service: Service, body: schema.InfillRequest) -> SamplingParams:
     )
 
 
-async def _whole(service: Service, run: Run, task: Task, silent: bool) -> Response:
+def _rule(body: schema.InfillRequest) -> Callable[[], StopRule] | None:
+    """What makes the stop rules that a request wants."""
+
+    def indent() -> StopRule | None:
+        return LeastIndent(body.n_indent) if body.n_indent else None
+
+    seconds = body.t_max_predict_ms / 1000
+    if seconds:
+        return lambda: Hurry(seconds, indent())
+    return (lambda: LeastIndent(body.n_indent)) if body.n_indent else None
+
+
+async def _whole(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> Response:
     (completion,) = await run.completions()
-    ending = _ending(service, run, task, completion)
-    content = {"content": "" if silent else completion.text, "tokens": completion.tokens}
-    return json_response(content | ending)
+    content = _content(body, completion.text, completion.tokens)
+    return json_response(content | _ending(service, run, task, completion, body))
 
 
-async def _chunks(service: Service, run: Run, task: Task) -> AsyncGenerator[bytes, None]:
+async def _chunks(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> AsyncGenerator[bytes, None]:
     async for batch in run.pieces():
         for grown in batch:
-            tokens = [choice.token for choice in grown.choices]
-            chunk: dict[str, Any] = {"content": grown.text, "tokens": tokens, "stop": False}
+            chunk = _content(body, grown.text, [choice.token for choice in grown.choices]) | {"stop": False}
             if grown.completion is not None:
-                chunk |= _ending(service, run, task, grown.completion)
+                chunk |= _ending(service, run, task, grown.completion, body)
             yield event(chunk)
 
 
-def _ending(service: Service, run: Run, task: Task, completion: Completion) -> dict[str, Any]:
+def _content(body: schema.InfillRequest, text: str, tokens: list[int]) -> dict[str, Any]:
+    """What was written; nothing for those who asked for nothing."""
+    return {"content": "", "tokens": []} if body.n_predict == 0 else {"content": text, "tokens": tokens}
+
+
+def _ending(
+    service: Service, run: Run, task: Task, completion: Completion, body: schema.InfillRequest
+) -> dict[str, Any]:
     """What is said with the end of an answer."""
     timings, count = run.timings, len(completion.tokens)
     prompt_ms = timings["first_token_ms"] - timings["started_ms"]
     predicted_ms = timings["total_ms"] - timings["first_token_ms"]
-    return {
+    said: dict[str, Any] = {
         "index": 0,
         "id_slot": 0,
         "stop": True,
@@ -124,3 +159,5 @@ def _ending(service: Service, run: Run, task: Task, completion: Completion) -> d
             "predicted_per_second": round(count / max(predicted_ms, 0.01) * 1000, 1),
         },
     }
+    flat = {f"timings/{name}": value for name, value in said["timings"].items()}
+    return said | {name: flat[name] for name in body.response_fields if name in flat}

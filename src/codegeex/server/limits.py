@@ -192,8 +192,8 @@ class BodyLimit:
 
 
 def _open(scope: Scope) -> bool:
-    path = scope["path"]
-    return path in OPEN or path.startswith(OPEN_FOLDERS) or scope["method"] == "OPTIONS"
+    path, method = scope["path"], scope["method"]
+    return method == "OPTIONS" or (method in ("GET", "HEAD") and (path in OPEN or path.startswith(OPEN_FOLDERS)))
 
 
 async def _discard(receive: Receive) -> None:

@@ -52,6 +52,8 @@ class Reply:
             ApiError, Busy: as `Service.run`.
         """
         if self.asked.max_tokens == 0:
+            self.service.check_samples(self.params, len(self.tasks))
+            self.service.log_prompts(self.http, self.tasks)
             return self._heads()
         run = self.service.run(self.http, self.tasks, self.params, self.kept, self.asked.timeout)
         if self.asked.stream:
@@ -70,6 +72,8 @@ class Reply:
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             yield b"".join(event(self._object([choice])) for choice in choices)
+            if self.asked.stream_options and self.asked.stream_options.include_usage:
+                yield event(self._object([]) | {"usage": usage, "truncated": False})
             yield DONE
 
         return EventStream(chunks())

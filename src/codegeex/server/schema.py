@@ -135,6 +135,7 @@ class ExplainRequest(Asked):
 
 
 class InfillExtra(Body):
+    model_config = ConfigDict(extra="ignore")  # plugins say when they saw it
     filename: str | None = None
     text: Text
 
@@ -162,13 +163,18 @@ class InfillRequest(Body):
     presence_penalty: float | None = Field(None, ge=-MOST_PENALTY, le=MOST_PENALTY)
     frequency_penalty: float | None = Field(None, ge=-MOST_PENALTY, le=MOST_PENALTY)
     stream: bool = False
-    t_max_predict_ms: int = Field(0, ge=0, le=10**8, description="Time for the answer; 0 for the server's.")
+    t_max_predict_ms: int = Field(
+        0, ge=0, le=10**8, description="Time after the first token for more than a line; 0 for any."
+    )
     # What the editor plugins send and a server may do its own way. Nothing an answer says depends on them here.
     t_max_prompt_ms: int = Field(0, description="Accepted, without effect.")
     cache_prompt: bool = Field(True, description="Accepted; beginnings are always kept.")
     id_slot: int = Field(-1, description="Accepted, without effect.")
     samplers: list[str] = Field([], description="Accepted; the order is temperature, top-k, top-p, min-p.")
-    response_fields: list[str] = Field([], description="Accepted; the answer has all fields.")
+    response_fields: list[str] = Field([], description="The answer has all fields, and these under such names.")
+    model: str | None = Field(None, description="The model that is served, or nothing.")
+    n_cmpl: int = Field(1, description="Accepted; there is one answer.")
+    lora: list[Any] = Field([], description="Accepted, without effect.")
 
 
 class TokenizeRequest(Body):

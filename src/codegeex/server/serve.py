@@ -33,13 +33,13 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class ImpatientProtocol(HttpToolsProtocol):
-    """Closes connections whose headers are slow or long, or whose client does not read."""
+    """Closes connections whose headers are slow or long, or whose client does not read or sends requests ahead."""
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._unparsed = 0
+        self._unparsed = self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,6 +57,23 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._stop_timer()
         elif between and self._unparsed > MOST_HEADERS:
             self.transport.close()
+
+    def on_message_begin(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse("a request before the answer to the last one")  # nobody would hear that its client has left
+        self._header_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MOST_HEADERS:  # those behind a body in chunks as well
+            self._refuse("too many headers")
+        super().on_header(name, value)
+
+    def _refuse(self, why: str) -> None:
+        """End the connection, and the reading of what has arrived."""
+        self.transport.abort()
+        raise ValueError(why)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

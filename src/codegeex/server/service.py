@@ -71,7 +71,7 @@ class Service:
             raise ApiError(400, f"best_of must be at least n, which is {n}; it is {best_of}.", param="best_of")
         if asked.stream and best_of > n:
             raise ApiError(400, "a stream cannot give the best of more samples: leave out best_of.", param="best_of")
-        if asked.beams and best_of > n:
+        if (asked.beams or 1) > 1 and best_of > n:
             raise ApiError(400, "beams are the best already: leave out best_of.", param="best_of")
         bias = {int(index): value for index, value in (asked.logit_bias or {}).items()}
         if unknown := [index for index in bias if index >= len(self.model.tokenizer)]:
@@ -106,14 +106,22 @@ class Service:
             ApiError: more samples than a request may ask for.
             Busy: too many wait already.
         """
-        asked = params.n * len(tasks)
+        self.check_samples(params, len(tasks))
+        self.log_prompts(http, tasks)
+        deadline = min(timeout or self.settings.deadline, self.settings.deadline)
+        return Run(self.engine, self.metrics, http.state.client, tasks, params, kept, deadline)
+
+    def check_samples(self, params: SamplingParams, prompts: int) -> None:
+        """Raises an `ApiError` where a request asks for too many samples of its prompts."""
+        asked = params.n * prompts
         if asked > self.settings.most_samples:
             raise ApiError(400, f"a request may ask for {self.settings.most_samples} samples, not {asked}.", param="n")
+
+    def log_prompts(self, http: Request, tasks: Sequence[Task]) -> None:
+        """Write prompts to the log, where the settings want it."""
         if self.settings.log_prompts:
             for task in tasks:
                 log.info("%s asks: %r", http.state.request_id, self.model.tokenizer.decode(task.prompt))
-        deadline = min(timeout or self.settings.deadline, self.settings.deadline)
-        return Run(self.engine, self.metrics, http.state.client, tasks, params, kept, deadline)
 
     def prompt_task(self, ids: list[int]) -> Task:
         """A prompt that is taken as it is.
