@@ -132,7 +132,7 @@ def _generation(reports: Sequence[Any]) -> Iterator[str]:
     if found:
         yield """Generation, next to small models as published (HumanEval in Python, per cent; they saw thousands of
 times as many tokens):"""
-        yield "`codegeex eval humaneval-x --output DIR --langs LANGUAGE --n N --temperature T`, with what the table says:"
+        yield "`codegeex eval humaneval-x --output DIR --langs LANGUAGE --n N --temperature T`, as the table says:"
         yield "\n".join(table)
 
 
