@@ -94,7 +94,7 @@ def test_a_language_puts_its_tag_before_the_prompt(byte_tokenizer, tmp_path):
         ('{"solution": 3}', "a text called solution"),
         ('{"solution": "a", "language": "klingon"}', "klingon"),
         ("not json", "line 1: no file of examples"),
-        ("\n\n", "no solution to learn"),
+        ("\n\n", "is empty"),
     ],
 )
 def test_bad_examples_are_named(byte_tokenizer, tmp_path, content, message):
