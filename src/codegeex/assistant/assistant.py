@@ -166,23 +166,23 @@ class Model:
         room = (params or DEFAULTS).max_tokens
         if task == "translate":
             source, target = _language(options, "source"), _language(options, "target")
-            ids, _, truncated = self._fitted(
-                lambda code: prompts.translation(code, source, target), text, self._prompt_budget(room)
-            )
-            return Request(ids, target, "", _rule_for(text, source, "", target), truncated)
+            rule = _rule_for(text, source, "", target)
+            return self._request(lambda code: prompts.translation(code, source, target), text, rule, target, room)
         if task == "complete":
             language = _language(options, "language") if options.get("language") else None
             suffix = options.get("suffix") or ""
             if suffix:
                 return self._fill_request(text, suffix, language, room)
-            return self._request(lambda prefix: prompts.completion(prefix, language), text, text, language, room)
+            rule = _rule_after(text, language)
+            return self._request(lambda prefix: prompts.completion(prefix, language), text, rule, language, room)
         language = _language(options, "language")
         if task == "explain":
             budget = self._prompt_budget(room)
             ids, text, truncated = self._fitted(lambda code: prompts.explanation(code, language)[0], text, budget)
             _, head = prompts.explanation(text, language)
             return Request(ids, language, head, _rule_for(text, language, head, language), truncated)
-        return self._request(lambda intent: prompts.generation(intent, language), text, "", language, room)
+        rule = _rule_after("", language)
+        return self._request(lambda intent: prompts.generation(intent, language), text, rule, language, room)
 
     def run(self, request: Request, params: SamplingParams) -> Generation:
         """Answer a request."""
@@ -213,11 +213,11 @@ class Model:
                 yield event.text
 
     def _request(
-        self, build: Callable[[str], str], text: str, before: str, language: Language | None, room: int
+        self, build: Callable[[str], str], text: str, make_rule: RuleFactory, language: Language | None, room: int
     ) -> Request:
-        """A request for the prompt that `build` makes of `text`, whose stop rule continues the code `before`."""
+        """A request for the prompt that `build` makes of `text`."""
         ids, _, truncated = self._fitted(build, text, self._prompt_budget(room))
-        return Request(ids, language, "", _rule_after(before, language), truncated)
+        return Request(ids, language, "", make_rule, truncated)
 
     def _fill_request(self, prefix: str, suffix: str, language: Language | None, room: int) -> Request:
         """A fill-in-the-middle request; a long prefix loses its beginning and a long suffix its end."""

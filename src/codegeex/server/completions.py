@@ -45,9 +45,8 @@ def routes(service: Service) -> APIRouter:
         one of these, it is fitted: the prompt loses its beginning and the suffix its end, and `truncated` says so.
         """
         service.check_model(body.model)
-        params = service.params(body)
         texts = _prompts(body.prompt)
-        service.check_samples(params, len(texts))  # before anything is done for them
+        params = service.params(body, len(texts))
         if body.echo and body.suffix:
             raise ApiError(400, "echo has no meaning beside a suffix: leave one out.", param="echo")
         size = sum(map(len, texts)) + len(body.suffix or "")

@@ -99,7 +99,7 @@ def _params(service: Service, body: schema.InfillRequest) -> SamplingParams:
     )
 
 
-def _rule(body: schema.InfillRequest) -> Callable[[], StopRule] | None:
+def _rule(body: schema.InfillRequest) -> Callable[[], StopRule | None] | None:
     """What makes the stop rules that a request wants."""
 
     def indent() -> StopRule | None:
@@ -108,7 +108,7 @@ def _rule(body: schema.InfillRequest) -> Callable[[], StopRule] | None:
     seconds = body.t_max_predict_ms / 1000
     if seconds:
         return lambda: Hurry(seconds, indent())
-    return (lambda: LeastIndent(body.n_indent)) if body.n_indent else None
+    return indent if body.n_indent else None
 
 
 async def _whole(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> Response:

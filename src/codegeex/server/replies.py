@@ -49,10 +49,9 @@ class Reply:
         """Ask the engine, and answer.
 
         Raises:
-            ApiError, Busy: as `Service.run`.
+            Busy: as `Service.run`.
         """
         if self.asked.max_tokens == 0:
-            self.service.check_samples(self.params, len(self.tasks))
             self.service.log_prompts(self.http, self.tasks)
             return self._heads()
         run = self.service.run(self.http, self.tasks, self.params, self.kept, self.asked.timeout)

@@ -56,11 +56,11 @@ class Service:
                 code="model_not_found",
             )
 
-    def params(self, asked: Asked) -> SamplingParams:
-        """The fields of a request that sampling knows.
+    def params(self, asked: Asked, prompts: int = 1) -> SamplingParams:
+        """The fields of a request that sampling knows; checked before anything is done for its prompts.
 
         Raises:
-            CodeGeeXError: values that are impossible together.
+            CodeGeeXError: values that are impossible together, or more samples than a request may ask for.
         """
         if (asked.beams or 1) > 1 and any((asked.temperature, asked.top_k, asked.top_p, asked.seed is not None)):
             raise ApiError(
@@ -73,6 +73,9 @@ class Service:
             raise ApiError(400, "a stream cannot give the best of more samples: leave out best_of.", param="best_of")
         if (asked.beams or 1) > 1 and best_of > n:
             raise ApiError(400, "beams are the best already: leave out best_of.", param="best_of")
+        if best_of * prompts > self.settings.most_samples:
+            most, total = self.settings.most_samples, best_of * prompts
+            raise ApiError(400, f"a request may ask for {most} samples, not {total}.", param="n")
         bias = {int(index): value for index, value in (asked.logit_bias or {}).items()}
         if unknown := [index for index in bias if index >= len(self.model.tokenizer)]:
             raise ApiError(400, f"there is no token {unknown[0]} to give a bias.", param="logit_bias")
@@ -103,19 +106,11 @@ class Service:
         """Hand tasks to the engine.
 
         Raises:
-            ApiError: more samples than a request may ask for.
             Busy: too many wait already.
         """
-        self.check_samples(params, len(tasks))
         self.log_prompts(http, tasks)
         deadline = min(timeout or self.settings.deadline, self.settings.deadline)
         return Run(self.engine, self.metrics, http.state.client, tasks, params, kept, deadline)
-
-    def check_samples(self, params: SamplingParams, prompts: int) -> None:
-        """Raises an `ApiError` where a request asks for too many samples of its prompts."""
-        asked = params.n * prompts
-        if asked > self.settings.most_samples:
-            raise ApiError(400, f"a request may ask for {self.settings.most_samples} samples, not {asked}.", param="n")
 
     def log_prompts(self, http: Request, tasks: Sequence[Task]) -> None:
         """Write prompts to the log, where the settings want it."""
