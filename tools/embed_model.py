@@ -44,10 +44,15 @@ SMALL_MODELS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", type=Path)
-    parser.add_argument("recipes", type=Path, nargs="+")
-    parser.add_argument("--version", required=True)
+    parser.add_argument("recipes", type=Path, nargs="*")
+    parser.add_argument("--version", default="")
     parser.add_argument("--history", default="")
     asked = parser.parse_args()
+    if not asked.recipes:
+        rescore(EMBEDDED_MODEL / "README.md", filled(measured(asked.scores)))
+        return
+    if not asked.version:
+        parser.error("--version says which version of the model this is")
     runs = [(path, training_recipe.load(path)) for path in asked.recipes]
     records = [_records(recipe) for _, recipe in runs]
     run, corpus = Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
@@ -58,7 +63,7 @@ def main() -> None:
             head(source.config, asked.version),
             measured(asked.scores),
             trained(source.config, records, runs, asked.history),
-            learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams}),
+            learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams} - {""}),
             LIMITS,
         )
         if part
@@ -72,6 +77,12 @@ def main() -> None:
         made.rename(EMBEDDED_MODEL)
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
     print(f"{EMBEDDED_MODEL}: {size / 1e6:.1f} MB")
+
+
+def rescore(card: Path, scores: str) -> None:
+    """Put a section of scores in the place of a card's own."""
+    before, _, after = card.read_text().partition("## Scores\n")
+    card.write_text(f"{before}{scores}\n\n## {after.partition(chr(10) + '## ')[2]}")
 
 
 def filled(text: str) -> str:
@@ -97,13 +108,18 @@ on two processor cores, so **it knows little beyond that: run what it writes bef
 def measured(folder: Path) -> str:
     """Scores with 95 % intervals (a bootstrap over problems)."""
     parts = [
-        *(_builtin(read_report(path)) for path in folder.glob("builtin")),
-        *_generation([read_report(path) for path in sorted(folder.glob("humaneval-x*"))]),
-        *_translation([read_report(path) for path in sorted(folder.glob("translation-*"))]),
+        *map(_builtin, _reports(folder, "builtin")),
+        *_generation(_reports(folder, "humaneval-x*")),
+        *_translation(_reports(folder, "translation-*")),
     ]
     return (
         "\n\n".join(["## Scores", "In brackets: 95 % intervals, a bootstrap over problems.", *parts]) if parts else ""
     )
+
+
+def _reports(folder: Path, runs: str) -> list[Any]:
+    """Of the runs that are done."""
+    return [read_report(path.parent) for path in sorted(folder.glob(f"{runs}/report.json"))]
 
 
 def _builtin(report: Any) -> str:
@@ -178,8 +194,8 @@ def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tup
         steps = [record for record in some if "loss" in record]
         tokens, minutes = tokens + steps[-1]["tokens"], minutes + _minutes(steps)
         mix = ", ".join(
-            f"{_percent(stream.share(False))} / {_percent(stream.share(True))} {Path(stream.shards).name}"
-            for stream in recipe.data.streams
+            f"{_percent(one.share(False))} / {_percent(one.share(True))} {Path(one.shards or one.examples).stem}"
+            for one in recipe.data.streams
         )
         items.append(
             f"- `{path}`: {len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, "

@@ -6,11 +6,13 @@ import json
 
 import pytest
 
+from codegeex import tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.cli.main import main
 from codegeex.evaluation.builtin import load
 from codegeex.exercises.make import read
 from codegeex.shards import Shards
+from codegeex.training.examples import Examples
 
 PROBLEM = {
     "task_id": "Python/7",
@@ -61,6 +63,26 @@ def test_encode(run, tmp_path):
     assert code == 2
     assert "no file of exercises" in err
     assert not (tmp_path / "other").exists()
+
+
+def test_lessons_are_what_is_encoded_and_their_solutions_are_learned(run, tmp_path):
+    pytest.importorskip("daft")
+    file, lessons = tmp_path / "exercises.jsonl", tmp_path / "lessons.jsonl"
+    run("exercises", "build", "--output", file, "--count", 3, "--json")
+    code, out, _ = run("exercises", "lessons", file, "--output", lessons, "--json")
+    written = [json.loads(line) for line in lessons.read_text().splitlines()]
+    assert (code, json.loads(out)["examples"]) == (0, len(written))
+    vocabulary = tokenizer.load(EMBEDDED_MODEL)
+    run("exercises", "encode", file, "--tokenizer", EMBEDDED_MODEL, "--output", tmp_path / "shards")
+    shards = Shards(tmp_path / "shards", 512)
+    tokens = [token for index in range(len(shards)) for token in shards.window(index)]
+    encoded = vocabulary.decode([token for token in tokens if token != vocabulary.end_of_text])
+    whole = sum(f"{one['prompt']}{one['solution']}" in encoded for one in written)
+    assert whole > len(written) / 2  # the others have a middle at their end
+    windows = Examples(lessons, vocabulary, 512)
+    learned = [token for window in map(windows.window, range(len(windows))) for token in window if token >= 0]
+    told = vocabulary.decode([token for token in learned if token != vocabulary.end_of_text])
+    assert told == "".join(one["solution"] for one in written)
 
 
 def test_check_finds_what_is_wrong(run, tmp_path):

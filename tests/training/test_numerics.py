@@ -184,8 +184,23 @@ def test_a_guard_goes_on_from_its_state(before, after):
     assert first.state() == second.state()
 
 
-def test_muon_takes_pytorchs_steps():
-    """Ours differs where processes share a matrix; alone, both write the same bits."""
+def test_a_processor_without_bfloat16_computes_in_float32(dataset, tmp_path, write_recipe, monkeypatch):
+    path = write_recipe(dataset, tmp_path, **CHANGES)
+    losses = {}
+    for capability, precision in (("AVX2", "bfloat16"), ("AVX2", "float32"), ("AVX512", "bfloat16")):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        records = train(path, [f"output={tmp_path / capability / precision}", f"precision={precision}"])
+        losses[capability, precision] = [record["loss"] for record in records]
+    assert losses["AVX2", "bfloat16"] == losses["AVX2", "float32"] != losses["AVX512", "bfloat16"]
+    matrix = torch.randn(16, 32)
+    assert orthogonalize(matrix).dtype is torch.bfloat16
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert orthogonalize(matrix).dtype is torch.float32
+
+
+def test_muon_takes_pytorchs_steps(monkeypatch):
+    """Ours differs where processes share a matrix, or bfloat16 is slow; else both write the same bits."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     torch.manual_seed(3)
     shapes = [(8, 8), (32, 8), (8, 32)]
     ours, theirs = ([nn.Parameter(torch.randn(shape)) for shape in shapes] for _ in range(2))

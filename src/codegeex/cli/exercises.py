@@ -7,6 +7,7 @@ import json
 import random
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,7 +96,7 @@ def exercises_encode(
     check_free(output)
     chosen = load({"packing": "fit"}, settings or [], "--set")
     encoder = encoding.Encoder(tokenizers.load(tokenizer), chosen, frozenset())
-    families = Counter(exercise[0]["family"] for exercise in lessons.exercises(stream(file)))
+    families = _families(file)
     with count_progress("exercises") as tell:
         times, total = lessons.repeats(families), families.total()
         written = lessons.write(stream(file), output, encoder, times, lambda done: tell(done, total))
@@ -104,6 +105,41 @@ def exercises_encode(
         print(json.dumps(report))
     else:
         print(f"{output}: {report['tokens']:,} tokens of {report['exercises']:,} exercises")
+
+
+@exercises_app.command(name="lessons")
+def exercises_lessons(
+    file: Annotated[Path, typer.Argument(help="File that build wrote.")],
+    output: Annotated[Path, typer.Option(help="File to write, .jsonl or .jsonl.gz.")],
+    seed: Annotated[int, typer.Option(help="Decides about wordings.", min=0)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write prompts and solutions to fine-tune on: what `encode` writes, but only solutions are learned."""
+    from codegeex.exercises import lessons
+    from codegeex.exercises.make import stream, write
+
+    families, written = _families(file), 0
+
+    def examples() -> Iterator[dict[str, str]]:
+        nonlocal written
+        with count_progress("exercises") as tell:
+            made = lessons.repeated(stream(file), lessons.repeats(families), seed)
+            for done, (_, documents) in enumerate(made, 1):
+                yield from ({"prompt": head, "solution": text} for _, head, text in documents)
+                written += len(documents)
+                tell(done, families.total())
+
+    write(output, examples())
+    report = {"output": str(output), "exercises": families.total(), "examples": written}
+    print(json.dumps(report) if as_json else f"{output}: {written:,} examples of {families.total():,} exercises")
+
+
+def _families(file: Path) -> Counter[str]:
+    """How many exercises of a file each family has."""
+    from codegeex.exercises import lessons
+    from codegeex.exercises.make import stream
+
+    return Counter(exercise[0]["family"] for exercise in lessons.exercises(stream(file)))
 
 
 @exercises_app.command(name="check")

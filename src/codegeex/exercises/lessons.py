@@ -63,6 +63,16 @@ def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, s
             yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
 
 
+def repeated(
+    rows: Iterable[Row], times: Mapping[str, int], seed: int
+) -> Iterator[tuple[Row, list[tuple[str, str, str]]]]:
+    """Each exercise's first row with its documents, see `lessons`, of as many repeats as `times` has for its family."""
+    for exercise in exercises(rows):
+        chance = random.Random(f"{seed} {exercise[0]['id']}")
+        repeats = range(times[exercise[0]["family"]])
+        yield exercise[0], [lesson for _ in repeats for lesson in lessons(exercise, chance)]
+
+
 def exercises(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows of a file by exercise: its languages stand one after the other."""
     return (list(group) for _, group in groupby(rows, lambda row: row["id"]))
@@ -143,10 +153,8 @@ def write(
             documents += len(waiting)
             waiting.clear()
 
-        for exercise in exercises(rows):
-            chance = random.Random(f"{encoder.settings.seed} {exercise[0]['id']}")
-            for _ in range(times[exercise[0]["family"]]):
-                waiting += [(language, head, text, exercise[0]) for language, head, text in lessons(exercise, chance)]
+        for row, written in repeated(rows, times, encoder.settings.seed):
+            waiting += [(language, head, text, row) for language, head, text in written]
             done += 1
             if done % TOGETHER == 0:
                 flush()

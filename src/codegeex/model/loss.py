@@ -44,6 +44,8 @@ def cross_entropy(hidden: Tensor, embeddings: Tensor, labels: Tensor, weights: T
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """The gradient is computed beside the loss, in the forward pass: ∂/∂logits = w (softmax − one-hot) / Σw.
 
+    Places of weight 0 are not projected: in examples to fine-tune on, most tokens are those of prompts.
+
     The division by Σw is left to the backward pass, where a scaled loss makes up for it: half precision has no room for
     numbers that small.
     """
@@ -57,24 +59,21 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         rows = embeddings.shape[0]
         places = labels if group is None else labels - rows * distributed.get_rank(group)
         here = (places >= 0) & (places < rows)  # the labels whose rows this process has
-        hidden_grad = torch.empty_like(hidden) if any(ctx.needs_input_grad) else None
-        embeddings_grad: Tensor | None = None
+        learned = any(ctx.needs_input_grad)
+        hidden_grad = torch.zeros_like(hidden) if learned else None
+        embeddings_grad = torch.zeros_like(embeddings) if learned else None
         loss = hidden.new_zeros((), dtype=torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
-            for start in range(0, hidden.shape[0], CHUNK):
-                part = slice(start, start + CHUNK)
+            for part in weights.nonzero().squeeze(1).split(CHUNK):
                 log_probs = _log_softmax(F.linear(hidden[part], projection).float(), group)  # [n, V]
                 label, found = places[part, None].clamp(0, rows - 1), here[part, None].float()
                 loss -= (log_probs.gather(1, label) * found).squeeze(1).dot(weights[part]) / total
-                if hidden_grad is None:
+                if hidden_grad is None or embeddings_grad is None:
                     continue
                 grad = log_probs.exp_().scatter_add_(1, label, -found)
                 grad = grad.mul_(weights[part, None]).to(hidden.dtype)
                 hidden_grad[part] = grad @ projection
-                product = grad.T @ hidden[part]
-                embeddings_grad = (
-                    product.to(embeddings.dtype) if embeddings_grad is None else embeddings_grad.add_(product)
-                )
+                embeddings_grad += grad.T @ hidden[part]
         if group is not None:
             distributed.all_reduce(loss, group=group)
             if hidden_grad is not None:

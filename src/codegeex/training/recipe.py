@@ -156,7 +156,8 @@ class Recipe:
     """Windows a step, of all processes together."""
     seed: int = 1
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    """Type that matrices are multiplied in (paper: float16); weights, layer norms, softmax and loss stay in float32."""
+    """Type that matrices are multiplied in (paper: float16); weights, layer norms, softmax and loss stay in float32.
+    A processor without arithmetic for bfloat16 takes float32 for it."""
     dropout: float = 0.0
     """Rate on embeddings, attention probabilities and residual branches (paper: 0.1)."""
     save_every: int = 250

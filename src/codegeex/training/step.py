@@ -9,25 +9,27 @@ import torch
 from codegeex.model.attention import Documents
 from codegeex.model.loss import cross_entropy
 from codegeex.model.transformer import CodeGeeX
+from codegeex.training.arithmetic import compute_type
 from codegeex.training.data import Batch
 from codegeex.training.parallel import World
 from codegeex.training.recipe import Recipe
 
 
 def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[None]:
-    """In this context matrices are multiplied in the recipe's type."""
-    dtype = getattr(torch, recipe.precision)
+    """In this context matrices are multiplied in `compute_type`."""
+    dtype = compute_type(recipe, device)
     return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 
 def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:
-    """Mean loss of a batch in nats per token, with matrices multiplied in the recipe's precision."""
-    with precision(recipe, batch.input_ids.device):
-        on_cpu = batch.documents.device.type == "cpu" and not recipe.dropout
+    """Mean loss of a batch in nats per token, with matrices multiplied in `compute_type`."""
+    device = batch.input_ids.device
+    with precision(recipe, device):
+        on_cpu = device.type == "cpu" and not recipe.dropout
         mask, memory = (None, Documents(batch.documents)) if on_cpu else (batch.mask, None)
         hidden = model.hidden(batch.input_ids, batch.position_ids, mask, memory).flatten(0, 1)
     return cross_entropy(
-        hidden.to(getattr(torch, recipe.precision)),
+        hidden.to(compute_type(recipe, device)),
         model.word_embeddings.weight,
         batch.labels.flatten(),
         batch.weights.flatten(),
