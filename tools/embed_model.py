@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", type=Path)
     parser.add_argument("recipes", type=Path, nargs="*")
+    parser.add_argument("--model", type=Path, help="what ships; by default what the last recipe makes")
     parser.add_argument("--version", default="")
     parser.add_argument("--history", default="")
     asked = parser.parse_args()
@@ -55,8 +56,8 @@ def main() -> None:
         parser.error("--version says which version of the model this is")
     runs = [(path, training_recipe.load(path)) for path in asked.recipes]
     records = [_records(recipe) for _, recipe in runs]
-    run, corpus = Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
-    source = Int8Source(NativeSource(run))
+    model, corpus = asked.model or Path(runs[-1][1].output), Path(runs[-1][1].data.tokenizer).parent
+    source = Int8Source(NativeSource(model))
     card = "\n\n".join(
         filled(part)
         for part in (
@@ -71,7 +72,7 @@ def main() -> None:
     losses = draw_losses(records, [recipe for _, recipe in runs])
     with tempfile.TemporaryDirectory(dir=EMBEDDED_MODEL.parent) as folder:
         made = Path(folder) / "model"
-        write_model(made, source, tokenizer.load(run), {"README.md": card + "\n"})
+        write_model(made, source, tokenizer.load(model), {"README.md": card + "\n"})
         (made / "loss.png").write_bytes(losses)
         shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
         made.rename(EMBEDDED_MODEL)

@@ -64,7 +64,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         embeddings_grad = torch.zeros_like(embeddings) if learned else None
         loss = hidden.new_zeros((), dtype=torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
-            for part in weights.nonzero().squeeze(1).split(CHUNK):
+            for part in torch.split(weights.nonzero().squeeze(1), CHUNK):
                 log_probs = _log_softmax(F.linear(hidden[part], projection).float(), group)  # [n, V]
                 label, found = places[part, None].clamp(0, rows - 1), here[part, None].float()
                 loss -= (log_probs.gather(1, label) * found).squeeze(1).dot(weights[part]) / total
