@@ -5,7 +5,10 @@
 The recipes are those of its runs, each of which goes on from the one before it. What the card says is read from what
 they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of `codegeex
 eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE; what is not there is left out. Its
-version, and what its recipes do not know of it (--history), are yours to say.
+version, and what its recipes do not know of it (--history), are yours to say. Without recipes, the card of the model
+that is there gets the scores anew:
+
+    python tools/embed_model.py SCORES
 """
 
 from __future__ import annotations
