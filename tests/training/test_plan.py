@@ -125,8 +125,8 @@ def test_a_small_model_takes_the_memory_that_was_planned(changes, margin):
     script = Path(__file__).with_name("measure_memory.py")
     overrides = ["model={hidden_size: 512, num_layers: 7, num_attention_heads: 8, vocab_size: 8192}", *changes]
     overrides += ["data.sequence_length=512", "batch_size=8", "layout.micro_batch=8"]
-    if not multiplies_bfloat16(torch.device("cpu")):
-        overrides.append("precision=float32")  # what such a processor computes in
+    if "precision=float32" not in changes and not multiplies_bfloat16(torch.device("cpu")):
+        pytest.skip("this processor computes in float32 what is planned in bfloat16")
     done = subprocess.run(
         [sys.executable, script, RECIPES / "base.yaml", *overrides], capture_output=True, text=True, timeout=110
     )
