@@ -67,7 +67,7 @@ def main() -> None:
             head(source.config, asked.version),
             measured(asked.scores),
             trained(source.config, records, runs, asked.history),
-            learned_from(corpus, {stream.shards for _, recipe in runs for stream in recipe.data.streams} - {""}),
+            learned_from(corpus, {one.shards for _, recipe in runs for one in recipe.data.streams if one.shards}),
             LIMITS,
         )
         if part
@@ -85,8 +85,9 @@ def main() -> None:
 
 def rescore(card: Path, scores: str) -> None:
     """Put a section of scores in the place of a card's own."""
-    before, _, after = card.read_text().partition("## Scores\n")
-    card.write_text(f"{before}{scores}\n\n## {after.partition(chr(10) + '## ')[2]}")
+    before, _, rest = card.read_text().partition("## Scores\n")
+    after = rest[rest.index("\n## ") :]
+    card.write_text(f"{before}{scores}\n{after}")
 
 
 def filled(text: str) -> str:
