@@ -136,7 +136,7 @@ void attend_block(const HeadWork& work, const float* queries_at, int position, f
         highest_lanes = larger(select(seen, load<F32>(scores[q] + page * kPageTokens), highest_lanes), highest_lanes);
       }
       const float now = maximum(highest_lanes);
-      const float fade = now > highest[q] ? exponential(splat(highest[q] - now))[0] : 1.0f;
+      const float fade = now > highest[q] ? first_lane(exponential(splat(highest[q] - now))) : 1.0f;
       F32 sums{};
       for (int page = 0; page < pages; page++) {
         const I32 seen = lane_numbers() + page * kPageTokens <= last;

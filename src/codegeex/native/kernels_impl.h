@@ -20,7 +20,7 @@ INLINE F32 table_values(const Table& table, std::size_t at, int count) {
       const int taken = count < kLanes ? count : kLanes;
       std::memcpy(halfs, static_cast<const uint16_t*>(table.data) + at, std::size_t(taken) * 2);
       if (table.number == Number::kFloat16) return from_half(halfs);
-      return (F32)(__builtin_convertvector(load<U16>(halfs), I32) << 16);
+      return as_float(to_int(load<U16>(halfs)) << 16);
     }
   }
   return F32{};

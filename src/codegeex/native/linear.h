@@ -102,7 +102,7 @@ INLINE void store_quantized(uint8_t* to, I32 q) {
                                         9, 6, 4, 2, 0, 7, 5, 3, 1);
   _mm256_storeu_si256((__m256i*)to, _mm256_shuffle_epi8(words, order));
 #else
-  store(to, __builtin_convertvector(q, U16));
+  store(to, to_u16(q));
 #endif
 }
 
@@ -196,12 +196,12 @@ INLINE const uint8_t* quad_of(const uint8_t* tile, int quad) {
 
 #if defined(__AVX2__)
 
-INLINE __m256i multiply_add(__m256i sum, __m256i a, __m256i b) {
-#if defined(__AVXVNNI__)
-  return _mm256_dpwssd_avx_epi32(sum, a, b);
-#else
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-#endif
+// sum += rows * x, of which a quad of inputs is repeated for each row.
+INLINE void multiply_add(__m256i& sum, __m256i rows, const uint8_t* x) {
+  __m256i product;
+  asm("vpbroadcastq %3, %1\n\tvpmaddwd %1, %2, %1\n\tvpaddd %1, %0, %0"
+      : "+x"(sum), "=&x"(product)
+      : "x"(rows), "m"(*reinterpret_cast<const int64_t*>(x)));
 }
 
 template <int T>
@@ -220,8 +220,7 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
         for (int i = 0; i < 4; i++) {
           const __m256i rows = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)(w + 16 * i)));
 #pragma GCC unroll 4
-          for (int t = 0; t < T; t++)
-            sums[t][i] = multiply_add(sums[t][i], rows, _mm256_set1_epi64x(load<int64_t>(at + 32 * t)));
+          for (int t = 0; t < T; t++) multiply_add(sums[t][i], rows, at + 32 * t);
         }
       }
 #pragma GCC unroll 4
@@ -257,7 +256,7 @@ INLINE void multiply(const Linear& map, int strip, const uint8_t* x, Ahead ahead
     }
     for (int t = 0; t < T; t++)
       for (int half = 0; half < 2; half++)
-        totals[t][half] += __builtin_convertvector(load<I32>(sums[t] + half * kLanes), F32);
+        totals[t][half] += to_float(load<I32>(sums[t] + half * kLanes));
   }
 }
 
