@@ -31,6 +31,8 @@ class Mean:
         self.config, other = (replace(source.config, quantization=None) for source in self._sources)
         if self.config != other:
             raise CodeGeeXError(f"{before} and {after} are models of different shapes.")
+        if len({(path / "tokenizer.json").read_bytes() for path in (before, after)}) > 1:
+            raise CodeGeeXError(f"{before} and {after} have different tokenizers.")
 
     @property
     def specs(self) -> Mapping[str, TensorSpec]:

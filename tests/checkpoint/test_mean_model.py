@@ -52,3 +52,13 @@ def test_models_of_other_shapes_have_none(models):
     assert "Traceback" not in done.stderr
     assert done.returncode == 2
     assert not (models / "mean").exists()
+
+
+def test_models_of_other_tokenizers_have_none(models):
+    words = models / "after" / "tokenizer.json"
+    words.write_bytes(words.read_bytes() + b"\n")
+    done = mean(models / "before", models / "after", "--output", models / "mean")
+    assert "different tokenizers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+    assert not (models / "mean").exists()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed.tensor import DTensor, Replicate
 
-from codegeex.training.arithmetic import multiplies_bfloat16
+from codegeex.training.arithmetic import compute_type
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 """Of the iteration: the steepest at zero of those that keep singular values between about 0.7 and 1.2."""
@@ -27,17 +27,13 @@ ITERATIONS = 5
 def orthogonalize(matrix: Tensor) -> Tensor:
     """About the nearest matrix to `matrix` [m, n] whose singular values are all 1; float32 if bfloat16 is slow."""
     a, b, c = COEFFICIENTS
-    matrix = matrix.to(_type(matrix.device))
+    matrix = matrix.to(compute_type("bfloat16", matrix.device))
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x: Tensor = wide / wide.norm().clamp(min=1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x if matrix.shape[0] <= matrix.shape[1] else x.T
-
-
-def _type(device: torch.device) -> torch.dtype:
-    return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
 
 
 class Muon(torch.optim.Muon):
@@ -77,7 +73,7 @@ def _turned(updates: list[Tensor]) -> list[Tensor]:
     turned = [
         orthogonalize(one).contiguous()
         if place == distributed.get_rank()
-        else torch.empty_like(one, dtype=_type(one.device))
+        else torch.empty_like(one, dtype=compute_type("bfloat16", one.device))
         for place, one in enumerate(whole)
     ]
     for place, one in enumerate(turned):

@@ -3,6 +3,7 @@
 The formulas are those of `training.parallel` and `model`: linear maps, vocabulary and queries are shared out over the
 tensor processes, all weights over the data processes, float32 weights and gradients, matrices in the recipe's
 precision. The tests compare them with a model that PyTorch has really shared out, and with what its layers really keep.
+Processors without arithmetic for bfloat16 compute in float32 (`training.arithmetic`): plan with that for them.
 
 Symbols: h hidden size, f inner width, L layers with the top query layer, T tokens of a window, V vocabulary rows,
 b windows that a device computes at a time, t tensor and d data processes, e bytes of the precision.

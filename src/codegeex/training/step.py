@@ -17,7 +17,7 @@ from codegeex.training.recipe import Recipe
 
 def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[None]:
     """In this context matrices are multiplied in `compute_type`."""
-    dtype = compute_type(recipe, device)
+    dtype = compute_type(recipe.precision, device)
     return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
 
@@ -29,7 +29,7 @@ def batch_loss(model: CodeGeeX, batch: Batch, recipe: Recipe) -> torch.Tensor:
         mask, memory = (None, Documents(batch.documents)) if on_cpu else (batch.mask, None)
         hidden = model.hidden(batch.input_ids, batch.position_ids, mask, memory).flatten(0, 1)
     return cross_entropy(
-        hidden.to(compute_type(recipe, device)),
+        hidden.to(compute_type(recipe.precision, device)),
         model.word_embeddings.weight,
         batch.labels.flatten(),
         batch.weights.flatten(),
