@@ -147,11 +147,19 @@ def test_wrong_guesses_are_given_up(byte_tokenizer: Tokenizer) -> None:
     assert backend.computed - 3 < 300 * 1.2
 
 
-def test_a_prompt_is_computed_once_for_all_samples(byte_tokenizer: Tokenizer) -> None:
+@given(asked=st.lists(requests(), min_size=1, max_size=5))
+def test_what_samples_have_in_common_is_computed_once(byte_tokenizer: Tokenizer, asked: list[Asked]) -> None:
+    """One token goes through the model for every different text that another token follows."""
     backend = babble(byte_tokenizer)
-    prompt = LETTERS * 50
-    list(Engine(backend, byte_tokenizer).generate(prompt, SamplingParams(n=20, max_tokens=1, seed=0)))
-    assert backend.computed == len(prompt) + 19
+    engine = Engine(backend, byte_tokenizer, kept=0, speculate=False)
+    prompt = asked[0].prompt
+    submitted = [engine.submit(prompt, one.params) for one in asked]
+    for _ in range(100):
+        engine.step()
+    found = [completion for request in submitted for completion in completions(iter(request.events))]
+    assert len(found) == sum(one.params.n for one in asked)
+    texts = [[*prompt, *completion.tokens] for completion in found]
+    assert backend.computed == len({tuple(ids[:length]) for ids in texts for length in range(1, len(ids))})
 
 
 def test_a_later_request_continues_what_an_earlier_one_left(byte_tokenizer: Tokenizer) -> None:

@@ -200,7 +200,7 @@ def test_a_sample_does_not_depend_on_the_others(byte_tokenizer: Tokenizer, optio
         backend = ScriptedBackend(random_table(rows), rows)
         _, completions = listen(backend, byte_tokenizer, SamplingParams(n=count, seed=seed, max_tokens=20, **options))
         assert backend.prefills == 1
-        assert backend.forks == count - 1
+        assert backend.forks <= count - 1  # as many as draw something else before they end
         return [completions[index].tokens for index in range(count)]
 
     five = tokens(5)
@@ -222,7 +222,7 @@ def test_samples_end_at_their_own_time_and_are_decoded_together(byte_tokenizer: 
     _, completions = listen(backend, byte_tokenizer, SamplingParams(n=8, seed=0))
     lengths = [len(completions[index].tokens) for index in range(8)]
     assert len(set(lengths)) > 2
-    assert backend.steps == max([lengths[0], *(1 + length for length in lengths[1:])])
+    assert backend.steps == max(lengths)
     for one in completions.values():
         np.testing.assert_allclose(one.logprobs, np.log(1 / 3), atol=1e-6)
         assert one.tokens[-1] == byte_tokenizer.end_of_text

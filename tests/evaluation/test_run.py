@@ -95,9 +95,10 @@ def test_every_sample_gets_its_verdict(whole):
 
 
 def test_a_compilation_that_explodes_is_ended_soon(tmp_path, data, monkeypatch):
-    """Each level doubles what the compiler tries; this one would take a minute."""
+    """Each level doubles what the compiler tries; this one would take hours."""
     monkeypatch.setattr("codegeex.evaluation.run.LEAST_COMPILE_SECONDS", 1.0)
-    nested = "    return stoi(" + "string(" * 24 + "0)),\n}\n"
+    monkeypatch.setattr("codegeex.evaluation.run.REFERENCE_FACTOR", 4.0)
+    nested = "    return stoi(" + "string(" * 32 + "0)),\n}\n"
     run = Run(tmp_path, settings(languages=("cpp",)), {"cpp": humanevalx.load(data, "cpp")})
     with Sandbox(workers=1, languages=["cpp"]) as sandbox:
         run.execute([Sample("CPP/0", "cpp", 0, 0.2, "", nested, 1)], sandbox)

@@ -6,6 +6,9 @@ is missing the last logits give the next token. There is no other state, so a sa
 gives its sequence back and later computes its tokens anew, and a prompt that shares its beginning with another
 sequence forks it and computes the rest.
 
+Samples with the same tokens are one branch: they draw from the same logits, and the branch forks where they draw
+different ones. Two hundred samples at a low temperature so take a third of the work.
+
 What a sample says does not depend on who shares its steps: it has its own random numbers, and on the native backend
 its logits are the same to the last bit.
 """
@@ -17,8 +20,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
 
 import numpy as np
@@ -26,39 +29,15 @@ from numpy.typing import NDArray
 
 from codegeex.engine.backend import Backend, Handle
 from codegeex.engine.beam import beam_search
+from codegeex.engine.branch import SHARED, Branch, Request, Sample, common
 from codegeex.engine.lookup import PromptLookup
 from codegeex.engine.sampling import Choice, Sampler, SamplingParams, likeliest, log_softmax
 from codegeex.engine.text import Event, Finished, GrowingText, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
-SHARED = 16
-"""Tokens of a common beginning that are worth waiting for, and keeping a sequence for."""
-
 SCORED = 64
 """Tokens scored in one step, which has logits of all of them."""
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """What a caller waits for.
-
-    Attributes:
-        unfinished: samples that still grow.
-        events: what has happened and nobody has taken yet.
-        error: why nothing more will come.
-        abandoned: whether nobody listens any more; set it to cancel the request.
-    """
-
-    unfinished: int
-    events: deque[Event] = field(default_factory=deque)
-    error: BaseException | None = None
-    abandoned: bool = False
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is something to hear."""
-        return bool(self.events) or not self.unfinished or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +52,11 @@ class Load:
     generated_tokens: int
 
 
-@dataclass(eq=False, slots=True)
-class _Sample:
-    """One text in the making.
-
-    Attributes:
-        tokens: the prompt and what has been drawn.
-        handle: its sequence, where it has one.
-        computed: how many of the tokens the sequence holds.
-        lookup: guesses at the next tokens; None for no guesses.
-    """
-
-    request: Request
-    index: int
-    tokens: list[int]
-    text: GrowingText
-    sampler: Sampler
-    lookup: PromptLookup | None
-    handle: Handle | None = None
-    computed: int = 0
-
-    @property
-    def missing(self) -> int:
-        return len(self.tokens) - self.computed
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a sample appends in one step: tokens that are missing, then a guess; and the rows of logits it wants."""
+    """What a branch appends in one step: tokens that are missing, then a guess; and the rows of logits it wants."""
 
-    sample: _Sample
+    branch: Branch
     ids: list[int]
     guess: list[int]
     wanted: int
@@ -110,7 +64,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The sequence of a finished sample, for requests that begin like it."""
+    """The sequence of a finished branch, for requests that begin like it."""
 
     handle: Handle
     tokens: list[int]
@@ -125,7 +79,7 @@ class Engine:
     Args:
         backend: runs the model; the engine is its only user.
         tokenizer: the model's vocabulary.
-        batch: most samples in one step; the others wait.
+        batch: most sequences in one step; other samples wait.
         chunk: most tokens of prompts in one step, so that a long prompt does not hold up the others for long.
         kept: sequences of finished samples that are kept for requests that begin like them.
         speculate: whether to guess tokens (see `lookup`). It changes nothing but speed, up to the rounding of a backend
@@ -144,11 +98,11 @@ class Engine:
     ):
         self.backend, self.tokenizer = backend, tokenizer
         self._batch, self._chunk, self._most_kept, self._speculate = batch, chunk, kept, speculate
-        self._arrived: SimpleQueue[_Sample] = SimpleQueue()
-        self._waiting: deque[_Sample] = deque()
-        self._running: list[_Sample] = []  # who came first stands first
+        self._arrived: SimpleQueue[Branch] = SimpleQueue()
+        self._waiting: deque[Branch] = deque()
+        self._running: list[Branch] = []  # who came first stands first
         self._kept: list[_Kept] = []  # the one used last stands last
-        self._crowded = False  # a sample had to make room, and none has left since
+        self._crowded = False  # a branch had to make room, and none has left since
         self._prompt_tokens = self._shared_tokens = self._generated_tokens = 0
         self._stepping = False
         self._turn = threading.Condition()
@@ -200,10 +154,8 @@ class Engine:
         request = Request(params.n)
         seed = secrets.randbits(63) if params.seed is None else params.seed
         for index in range(params.n):
-            tokens = list(prompt)
             text = GrowingText(self.tokenizer, params, make_rule(), room)
-            lookup = PromptLookup(tokens) if self._speculate else None
-            self._arrived.put(_Sample(request, index, tokens, text, Sampler(params, seed, index), lookup))
+            self._arrived.put(self._branch(list(prompt), [Sample(request, index, text, Sampler(params, seed, index))]))
         return request
 
     def score(self, prompt: Sequence[int], top: int = 0) -> list[Choice]:
@@ -246,8 +198,10 @@ class Engine:
 
     @property
     def load(self) -> Load:
-        waiting = len(self._waiting) + self._arrived.qsize()
-        return Load(len(self._running), waiting, self._prompt_tokens, self._shared_tokens, self._generated_tokens)
+        running, waiting = (sum(len(one.samples) for one in place) for place in (self._running, self._waiting))
+        return Load(
+            running, waiting + self._arrived.qsize(), self._prompt_tokens, self._shared_tokens, self._generated_tokens
+        )
 
     def forget(self) -> None:
         """Give back the memory of kept sequences."""
@@ -312,21 +266,36 @@ class Engine:
             raise CodeGeeXError(f"the prompt has {len(prompt)} tokens; the model holds {longest}, answer included.")
         return min(params.max_tokens, longest - len(prompt))
 
+    def _branch(self, tokens: list[int], samples: list[Sample]) -> Branch:
+        lookup = PromptLookup(tokens) if self._speculate else None
+        return Branch(tokens, samples, lookup, keep=any(not sample.index for sample in samples))
+
     def _admit(self) -> None:
         """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
         while not self._arrived.empty():
-            self._waiting.append(self._arrived.get())
-        for sample in list(self._waiting):
+            self._meet(self._arrived.get())
+        for branch in list(self._waiting):
             if (self._crowded and self._running) or len(self._running) == self._batch:
                 return
-            if any(_will_share(sample.tokens, other) for other in self._running):
+            if any(other.will_hold(branch.tokens) for other in self._running):
                 continue
-            self._waiting.remove(sample)
-            sample.handle, sample.computed = self._sequence_for(sample.tokens)
-            if not sample.text.tokens:  # it is not one that has returned
-                self._prompt_tokens += len(sample.tokens)
-                self._shared_tokens += sample.computed
-            self._running.append(sample)
+            self._waiting.remove(branch)
+            branch.handle, branch.computed = self._sequence_for(branch.tokens)
+            if not any(sample.text.tokens for sample in branch.samples):  # it is not one that has returned
+                self._shared_tokens += branch.computed
+            self._running.append(branch)
+
+    def _meet(self, newcomer: Branch) -> None:
+        """A prompt has come: it waits, or joins the branch that has the same tokens."""
+        length = len(newcomer.tokens)
+        self._prompt_tokens += length
+        for branch in chain(self._running, self._waiting):
+            if branch.tokens == newcomer.tokens:
+                branch.samples += newcomer.samples
+                branch.keep |= newcomer.keep
+                self._shared_tokens += length
+                return
+        self._waiting.append(newcomer)
 
     def _sequence_for(self, tokens: list[int]) -> tuple[Handle, int]:
         """A sequence that holds as much of `tokens` as some other one does, but for the last; and how much that is."""
@@ -334,7 +303,7 @@ class Engine:
         places += [
             (other.handle, other.tokens[: other.computed]) for other in self._running if other.handle is not None
         ]
-        shared, handle = max(((_common(tokens[:-1], held), handle) for handle, held in places), default=(0, 0))
+        shared, handle = max(((common(tokens[:-1], held), handle) for handle, held in places), default=(0, 0))
         if shared:
             self._kept.sort(key=lambda entry: entry.handle == handle)
             with suppress(MemoryError):
@@ -343,25 +312,26 @@ class Engine:
                 return twin, shared
         return self.backend.open(), 0
 
-    def _leave(self, sample: _Sample) -> None:
-        """Take a sample out of the batch. The first one's sequence of each request is kept for later ones."""
-        self._running.remove(sample)
+    def _leave(self, branch: Branch) -> None:
+        """Take a branch out of the batch. One sequence of each request is kept for later ones."""
+        self._running.remove(branch)
         self._crowded = False
-        assert sample.handle is not None
-        held = sample.tokens[: sample.computed]
-        if sample.index or len(held) < SHARED or not self._most_kept:
-            self.backend.free(sample.handle)
+        held = branch.tokens[: branch.computed]
+        if not branch.keep or len(held) < SHARED or not self._most_kept:
+            self.backend.free(branch.sequence)
         else:
-            contained = [entry for entry in self._kept if _common(entry.tokens, held) == len(entry.tokens)]
-            self._kept.append(_Kept(sample.handle, held))
+            contained = [entry for entry in self._kept if common(entry.tokens, held) == len(entry.tokens)]
+            self._kept.append(_Kept(branch.sequence, held))
             for entry in contained or self._kept[: -self._most_kept]:
                 self._kept.remove(entry)
                 self.backend.free(entry.handle)
 
     def _drop_abandoned(self) -> None:
-        for sample in [sample for sample in self._running if sample.request.abandoned]:
-            self._leave(sample)
-        self._waiting = deque(sample for sample in self._waiting if not sample.request.abandoned)
+        for branch in chain(self._running, self._waiting):
+            branch.samples = [sample for sample in branch.samples if not sample.request.abandoned]
+        for branch in [branch for branch in self._running if not branch.samples]:
+            self._leave(branch)
+        self._waiting = deque(branch for branch in self._waiting if branch.samples)
 
     # ---- a step ------------------------------------------------------------------------------------------------------
 
@@ -373,93 +343,105 @@ class Engine:
             work = self._plan()
             logits = self._compute(work)
         except BaseException as error:
-            for sample in self._running:  # nobody may wait for what nobody computes
-                sample.request.error, sample.request.abandoned = error, True
+            for branch in self._running:  # nobody may wait for what nobody computes
+                for sample in branch.samples:
+                    sample.request.fail(error)
             self._drop_abandoned()
             return
         logits[:, self._banned] = -np.inf
         for entry in work:
-            entry.sample.computed += len(entry.ids)
+            entry.branch.computed += len(entry.ids)
         row = 0
         for entry in work:
-            if not entry.wanted:
-                continue
-            try:
+            if entry.wanted:
                 self._grow(entry, logits[row : row + entry.wanted])
-            except Exception as error:  # one request's own trouble, such as a stop rule that fails, is not the others'
-                entry.sample.request.error, entry.sample.request.abandoned = error, True
-            row += entry.wanted
+                row += entry.wanted
 
     def _plan(self) -> list[_Work]:
         work = []
         budget = self._chunk
         most_guessed = self.backend.cheap_tokens // max(1, len(self._running))
-        for sample in self._running:
-            if sample.missing == 1:
-                most = min(most_guessed, sample.text.left - 1)
-                guess = sample.lookup.guess(most) if sample.lookup else []
-                work.append(_Work(sample, sample.tokens[-1:], guess, 1 + len(guess)))
+        for branch in self._running:
+            if branch.missing == 1:
+                most = min(most_guessed, branch.left - 1)
+                guess = branch.lookup.guess(most) if branch.lookup else []
+                work.append(_Work(branch, branch.tokens[-1:], guess, 1 + len(guess)))
             elif budget:
-                ids = sample.tokens[sample.computed :][:budget]
+                ids = branch.tokens[branch.computed :][:budget]
                 budget -= len(ids)
-                work.append(_Work(sample, ids, [], int(len(ids) == sample.missing)))
+                work.append(_Work(branch, ids, [], int(len(ids) == branch.missing)))
         return work
 
     def _compute(self, work: list[_Work]) -> NDArray[np.float32]:
-        """The logits of `work`, from which samples that had to make room are taken out."""
+        """The logits of `work`, from which branches that had to make room are taken out."""
         while True:
             try:
                 return self.backend.step(
-                    [_handle(entry.sample) for entry in work],
+                    [entry.branch.sequence for entry in work],
                     [entry.ids + entry.guess for entry in work],
                     [entry.wanted for entry in work],
                 )
             except MemoryError:
                 # Whoever stands first stays, and is in every step.
                 self._make_room(staying=1)
-                work[:] = [entry for entry in work if entry.sample.handle is not None]
+                work[:] = [entry for entry in work if entry.branch.handle is not None]
 
     def _make_room(self, staying: int) -> None:
         """Take back the sequence that is missed least.
 
         Raises:
-            CodeGeeXError: there is none, but for those of the `staying` first samples.
+            CodeGeeXError: there is none, but for those of the `staying` first branches.
         """
         if self._kept:
             self.backend.free(self._kept.pop(0).handle)
         elif len(self._running) > staying:
-            sample = self._running.pop()
-            self.backend.free(_handle(sample))
-            sample.handle, sample.computed = None, 0
-            self._waiting.appendleft(sample)
+            branch = self._running.pop()
+            self.backend.free(branch.sequence)
+            branch.handle, branch.computed = None, 0
+            self._waiting.appendleft(branch)
             self._crowded = True
         else:
             raise CodeGeeXError("the request does not fit in the memory that is left for keys and values.")
 
     def _grow(self, entry: _Work, logits: NDArray[np.float32]) -> None:
-        """Draw tokens from `logits` [1 + guessed, V], as long as the guess was what is drawn."""
-        sample, request = entry.sample, entry.sample.request
-        right = 0
-        for row, guessed in zip_longest(logits, entry.guess):
-            choice = sample.sampler.draw(row)
-            sample.tokens.append(choice.token)
-            sample.text.add(choice)
-            self._generated_tokens += 1
-            if sample.text.finish_reason is not None or choice.token != guessed:
-                break
-            right += 1
-        held = sample.computed + len(entry.guess)
-        sample.computed += right
-        if held > sample.computed:
-            self.backend.truncate(_handle(sample), sample.computed)
-        if sample.lookup and entry.guess:
-            sample.lookup.learn(len(entry.guess), right)
-        if piece := sample.text.piece(sample.index):
-            request.events.append(piece)
-        if sample.text.finish_reason is not None:
-            self._leave(sample)
-            request.events.append(Finished(sample.index, sample.text.completion()))
-            request.unfinished -= 1
+        """Let every sample of a branch draw from `logits` [1 + guessed, V]; who draws something else leaves it."""
+        branch = entry.branch
+        ways: dict[tuple[int, ...], list[Sample]] = {}
+        drawn: tuple[int, ...] = ()
+        for sample in branch.samples:
+            try:
+                drawn = sample.draw(logits, entry.guess)
+            except Exception as error:  # one request's own trouble, such as a stop rule that fails, is not the others'
+                sample.request.fail(error)
+                continue
+            self._generated_tokens += len(drawn)
+            if sample.text.finish_reason is None:
+                ways.setdefault(drawn, []).append(sample)
+        (drawn, branch.samples), *others = ways.items() or [(drawn, [])]
+        for tokens, samples in others:
+            self._fork(branch, tokens, samples)
+        held, right = branch.computed + len(entry.guess), max(0, len(drawn) - 1)
+        branch.tokens += drawn
+        branch.computed += right
+        if held > branch.computed:
+            self.backend.truncate(branch.sequence, branch.computed)
+        if branch.lookup and entry.guess:
+            branch.lookup.learn(len(entry.guess), right)
+        if not branch.samples:
+            self._leave(branch)
+
+    def _fork(self, branch: Branch, drawn: Sequence[int], samples: list[Sample]) -> None:
+        """Samples of a branch have drawn other tokens than the rest. Without room for their sequence they wait."""
+        twin = self._branch([*branch.tokens, *drawn], samples)
+        branch.keep = branch.keep and not twin.keep
+        if len(self._running) < self._batch:
+            with suppress(MemoryError):
+                twin.handle = self.backend.fork(branch.sequence)
+                twin.computed = branch.computed + len(drawn) - 1  # the last one has only been drawn
+                self.backend.truncate(twin.handle, twin.computed)
+                self._running.append(twin)
+                return
+        self._waiting.appendleft(twin)
 
     # ---- beam search -------------------------------------------------------------------------------------------------
 
@@ -491,26 +473,6 @@ class Engine:
             else:
                 logits[:, self._banned] = -np.inf
                 return logits
-
-
-def _handle(sample: _Sample) -> Handle:
-    assert sample.handle is not None
-    return sample.handle
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """The length of the common beginning."""
-    shorter = min(len(one), len(other))
-    if one[:shorter] == other[:shorter]:
-        return shorter
-    return next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-
-
-def _will_share(tokens: list[int], other: _Sample) -> bool:
-    """Whether a running sample will soon hold so much more of `tokens` that it pays to wait for it."""
-    common = _common(tokens[:-1], other.tokens)
-    more = common - other.computed
-    return other.missing > 1 and more > 0 and (more >= SHARED or common == len(tokens) - 1)
 
 
 def _banned_ids(tokenizer: Tokenizer, vocab_size: int) -> NDArray[np.int64]:

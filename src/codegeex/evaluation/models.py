@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.evaluation.programs import CompletionRule
 
-_IN_FLIGHT = 128
-"""Samples that the engine knows of: enough to fill its batch while others end."""
+_IN_FLIGHT = 256
+"""Samples that the engine knows of: all of a problem, which share their work while they say the same, and enough to
+fill its batch while others end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Native:
         self._model = load(path)
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:
-        from codegeex.engine.engine import Request
+        from codegeex.engine.branch import Request
         from codegeex.engine.sampling import SamplingParams
         from codegeex.engine.text import Finished
 

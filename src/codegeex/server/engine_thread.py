@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from codegeex.engine.engine import Engine, Load, Request
+from codegeex.engine.branch import Request
+from codegeex.engine.engine import Engine, Load
 from codegeex.engine.sampling import SamplingParams
 from codegeex.engine.text import Event, RuleFactory
 

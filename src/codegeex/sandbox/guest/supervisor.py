@@ -26,6 +26,10 @@ from typing import Any
 
 from . import python_program, seccomp
 
+_NEARLY = 0.95
+"""Share of its time after which a process that fails was stopped: a compiler whose child is stopped ends by itself, and
+the kernel, which counts ticks, stops it up to some hundredths before `wait4` says that the time was over."""
+
 _REPORT_BYTES = 256
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 4, 36, 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -127,7 +131,8 @@ class Supervisor:
             for descriptor in (process, output, report):
                 os.close(descriptor)
         seconds = usage.ru_utime + usage.ru_stime
-        if (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU) or seconds >= step["seconds"]:
+        stopped = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+        if stopped or seconds >= step["seconds"] * (_NEARLY if status else 1):
             ended = "timeout"
         return {
             "ended": ended,
