@@ -83,6 +83,9 @@ def test_lessons_are_what_is_encoded_and_their_solutions_are_learned(run, tmp_pa
     learned = [token for window in map(windows.window, range(len(windows))) for token in window if token >= 0]
     told = vocabulary.decode([token for token in learned if token != vocabulary.end_of_text])
     assert told == "".join(one["solution"] for one in written)
+    code, _, err = run("exercises", "lessons", file, "--output", tmp_path / "other.jsonl", "--forms", "described,told")
+    assert (code, (tmp_path / "other.jsonl").exists()) == (2, False)
+    assert "unknown form 'told'; known: described, intent, translated, explained." in err
 
 
 def test_check_finds_what_is_wrong(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -37,6 +38,11 @@ def test_documents_are_what_the_prompts_ask():
             if head == Builtin().prompt(problem, None):
                 assert text.rstrip() == row["solution"].rstrip()
                 found["described"] += 1
+            elif _without_comments(head) == _without_comments(row["declaration"]):
+                words = " ".join(re.sub(r"[/*]", " ", head).split())
+                assert any(wording in words for wording in row["intents"] if wording.endswith("."))
+                assert text.rstrip() == row["solution"].rstrip()
+                found["inside" if _is_end_of_comment(head) else "above"] += 1
             elif "Explain the code line by line" in head:
                 asked, first_line = prompts.explanation(whole, languages.get(language))
                 assert head == asked
@@ -57,9 +63,28 @@ def test_documents_are_what_the_prompts_ask():
                 assert head.startswith(tag)
                 assert text.rstrip() == whole.rstrip()
                 found["intent"] += 1
-    assert found["described"] == found["intent"] == 48
+    assert found["described"] + found["inside"] + found["above"] == found["intent"] == 48
+    assert found["described"] > 16
+    assert found["inside"] > 3
+    assert found["above"] > 6
     assert 10 < found["translated"] < 38
     assert 1 < found["explained"] < 18
+
+
+def test_only_the_forms_that_were_asked_for():
+    written = list(rows(ONE))
+    found = list(lessons.lessons(written, random.Random(1), ["described"]))
+    assert [language for language, _, _ in found] == [row["language"] for row in written]
+    assert not any(text.startswith(row["declaration"]) for (_, _, text), row in zip(found, written, strict=True))
+
+
+def _without_comments(code: str) -> list[str]:
+    return [line for line in re.sub(r"/\*.*?\*/|//[^\n]*", "", code, flags=re.DOTALL).split("\n") if line.strip()]
+
+
+def _is_end_of_comment(head: str) -> bool:
+    last = head.rstrip().split("\n")[-1].strip()
+    return last.endswith("*/") or last.startswith("//")
 
 
 def _is_comment(line: str, language: str) -> bool:

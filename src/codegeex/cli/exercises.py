@@ -111,19 +111,25 @@ def exercises_encode(
 def exercises_lessons(
     file: Annotated[Path, typer.Argument(help="File that build wrote.")],
     output: Annotated[Path, typer.Option(help="File to write, .jsonl or .jsonl.gz.")],
-    seed: Annotated[int, typer.Option(help="Decides about wordings.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Decides about wordings and layouts.", min=0)] = 1,
+    forms: Annotated[
+        str, typer.Option(help="What to ask for: described, intent, translated, explained.", metavar="FORM,...")
+    ] = "described,intent,translated,explained",
     as_json: Json = False,
 ) -> None:
     """Write prompts and solutions to fine-tune on: what `encode` writes, but only solutions are learned."""
     from codegeex.exercises import lessons
     from codegeex.exercises.make import stream, write
 
+    chosen = forms.split(",")
+    if unknown := sorted(set(chosen) - set(lessons.FORMS)):
+        raise CodeGeeXError(f"unknown form {unknown[0]!r}; known: {', '.join(lessons.FORMS)}.")
     families, written = _families(file), 0
 
     def examples() -> Iterator[dict[str, str]]:
         nonlocal written
         with count_progress("exercises") as tell:
-            made = lessons.repeated(stream(file), lessons.repeats(families), seed)
+            made = lessons.repeated(stream(file), lessons.repeats(families), seed, chosen)
             for done, (_, documents) in enumerate(made, 1):
                 yield from ({"prompt": head, "solution": text} for _, head, text in documents)
                 written += len(documents)

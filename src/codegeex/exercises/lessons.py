@@ -11,9 +11,10 @@ The last two are the longest, so only some solutions are translated to and expla
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,14 @@ import codegeex
 from codegeex import languages, prompts
 from codegeex.corpus import output
 from codegeex.corpus.encoding import Encoder
+from codegeex.languages import Language
 
 TRANSLATED = 0.5
 """Share of the solutions that are translated to."""
+
+LAID_OUT = 0.6
+"""Share of the described functions, Python's left out, whose comment is laid out as other people do it. A model that
+knows one layout takes a comment in a body, where HumanEval-X has it in Rust, for the head of another function."""
 
 EXPLAINED = 0.15
 """Share of the solutions that are explained; a third of the prompt is the same for all."""
@@ -42,35 +48,43 @@ LICENCE = "Apache-2.0"
 Row = Mapping[str, Any]
 
 
-def lessons(rows: Sequence[Row], chance: random.Random) -> Iterator[tuple[str, str, str]]:
+FORMS = "described", "intent", "translated", "explained"
+
+
+def lessons(rows: Sequence[Row], chance: random.Random, forms: Sequence[str] = FORMS) -> Iterator[tuple[str, str, str]]:
     """The documents of one exercise as (language, what a prompt gives, what follows it).
 
     Args:
         rows: the exercise in every language, see `codegeex.exercises.make.rows`.
-        chance: what decides about wordings and about the language that is translated from.
+        chance: what decides about wordings, layouts and about the language that is translated from.
+        forms: those to give.
     """
     for row in rows:
         language = languages.get(row["language"])
         code = _code(row)
-        yield language.key, prompts.completion(row["prompt"], language), _ended(row["solution"])
-        yield language.key, prompts.generation(_wording(row["intents"], chance), language), code
+        if "described" in forms:
+            laid_out = language.blocks == "braces" and chance.random() < LAID_OUT
+            described = _laid_out(row, language, chance) if laid_out else row["prompt"]
+            yield language.key, prompts.completion(described, language), _ended(row["solution"])
+        if "intent" in forms:
+            yield language.key, prompts.generation(_wording(row["intents"], chance), language), code
         others = [other for other in rows if other["language"] != language.key]
-        if others and chance.random() < TRANSLATED:
+        if "translated" in forms and others and chance.random() < TRANSLATED:
             source = chance.choice(others)
             yield language.key, prompts.translation(_code(source), languages.get(source["language"]), language), code
-        if chance.random() < EXPLAINED and "explained" in row:
+        if "explained" in forms and chance.random() < EXPLAINED and "explained" in row:
             asked, first_line = prompts.explanation(code, language)
             yield language.key, asked, _ended(f"{row['declaration']}{row['explained']}").removeprefix(first_line)
 
 
 def repeated(
-    rows: Iterable[Row], times: Mapping[str, int], seed: int
+    rows: Iterable[Row], times: Mapping[str, int], seed: int, forms: Sequence[str] = FORMS
 ) -> Iterator[tuple[Row, list[tuple[str, str, str]]]]:
     """Each exercise's first row with its documents, see `lessons`, of as many repeats as `times` has for its family."""
     for exercise in exercises(rows):
         chance = random.Random(f"{seed} {exercise[0]['id']}")
         repeats = range(times[exercise[0]["family"]])
-        yield exercise[0], [lesson for _ in repeats for lesson in lessons(exercise, chance)]
+        yield exercise[0], [lesson for _ in repeats for lesson in lessons(exercise, chance, forms)]
 
 
 def exercises(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -90,6 +104,32 @@ def repeats(families: Mapping[str, int]) -> dict[str, int]:
     """
     mean = sum(families.values()) / len(families)
     return {name: min(MOST_REPEATS, max(1, round(mean / count))) for name, count in families.items()}
+
+
+def _laid_out(row: Row, language: Language, chance: random.Random) -> str:
+    """A declaration with its comment before everything, above it or in its body, in some style, examples or none."""
+    lines, code = row["prompt"].splitlines(), row["declaration"].splitlines()
+    start = next((place for place, (a, b) in enumerate(zip(lines, code, strict=False)) if a != b), len(code))
+    comment = lines[start : start + len(lines) - len(code)]
+    words = [re.sub(r"^\s*(/\*\*|\*/|///? ?|\* ?)", "", line) for line in comment]
+    words = [line for line in words if line]
+    if chance.random() < 0.5:
+        words = list(takewhile(lambda line: not line.startswith(">>>"), words))
+    if chance.random() < 0.3:
+        comment = language.comment("\n".join(words)).splitlines()
+    else:
+        indent = " " * chance.choice((0, 1, 2, 4))
+        words = [f"{indent}{line}" for line in words]
+        opening = ["/*", *words] if chance.random() < 0.5 else [f"/* {words[0].lstrip()}", *words[1:]]
+        comment = [*opening, f"{indent}*/" if chance.random() < 0.5 else "*/"]
+    match chance.randrange(3):
+        case 0:
+            laid_out = [*comment, *code]
+        case 1:
+            laid_out = [*code[:start], *comment, *code[start:]]
+        case _:
+            laid_out = [*code, *[""] * chance.randrange(3), *comment, *[""] * chance.randrange(2)]
+    return "\n".join(laid_out) + "\n"
 
 
 def _origin(row: Row, language: str) -> dict[str, str]:
