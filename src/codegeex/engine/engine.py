@@ -198,7 +198,9 @@ class Engine:
 
     @property
     def load(self) -> Load:
-        running, waiting = (sum(len(one.samples) for one in place) for place in (self._running, self._waiting))
+        # Copied in one go: another thread may be in the middle of a step.
+        places = tuple(self._running), tuple(self._waiting)
+        running, waiting = (sum(len(branch.samples) for branch in place) for place in places)
         return Load(
             running, waiting + self._arrived.qsize(), self._prompt_tokens, self._shared_tokens, self._generated_tokens
         )
