@@ -54,10 +54,9 @@ def test_models_of_other_shapes_have_none(models):
     assert not (models / "mean").exists()
 
 
-def test_models_of_other_tokenizers_have_none(models):
-    words = models / "after" / "tokenizer.json"
-    words.write_bytes(words.read_bytes() + b"\n")
-    done = mean(models / "before", models / "after", "--output", models / "mean")
+def test_models_of_other_tokenizers_have_none(models, byte_tokenizer):
+    write_model(models / "foreign", RandomSource(SHAPE, 2), byte_tokenizer)
+    done = mean(models / "before", models / "foreign", "--output", models / "mean")
     assert "different tokenizers" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == 2

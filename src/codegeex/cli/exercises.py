@@ -113,15 +113,15 @@ def exercises_lessons(
     output: Annotated[Path, typer.Option(help="File to write, .jsonl or .jsonl.gz.")],
     seed: Annotated[int, typer.Option(help="Decides about wordings and layouts.", min=0)] = 1,
     forms: Annotated[
-        str, typer.Option(help="What to ask for: described, intent, translated, explained.", metavar="FORM,...")
-    ] = "described,intent,translated,explained",
+        str | None, typer.Option(help="What to ask for, all by default: described, intent, translated, explained.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write prompts and solutions to fine-tune on: what `encode` writes, but only solutions are learned."""
     from codegeex.exercises import lessons
     from codegeex.exercises.make import stream, write
 
-    chosen = forms.split(",")
+    chosen = forms.split(",") if forms else lessons.FORMS
     if unknown := sorted(set(chosen) - set(lessons.FORMS)):
         raise CodeGeeXError(f"unknown form {unknown[0]!r}; known: {', '.join(lessons.FORMS)}.")
     families, written = _families(file), 0

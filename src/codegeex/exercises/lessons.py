@@ -26,6 +26,8 @@ from codegeex.corpus import output
 from codegeex.corpus.encoding import Encoder
 from codegeex.languages import Language
 
+FORMS = "described", "intent", "translated", "explained"
+
 TRANSLATED = 0.5
 """Share of the solutions that are translated to."""
 
@@ -46,9 +48,6 @@ LICENCE = "Apache-2.0"
 """Of what the exercises of this package say."""
 
 Row = Mapping[str, Any]
-
-
-FORMS = "described", "intent", "translated", "explained"
 
 
 def lessons(rows: Sequence[Row], chance: random.Random, forms: Sequence[str] = FORMS) -> Iterator[tuple[str, str, str]]:

@@ -57,23 +57,21 @@ using U16 = Joined<RegisterU16, kLanes / kRegisterLanes>::V;
 
 // ---- operators, of two vectors or of a vector and a number ----------------------------------------------------------
 
-#define EACH_HALF(op)                             \
-  template <class V>                              \
-  INLINE auto operator op(Pair<V> a, Pair<V> b) { \
+#define EACH_HALF(op)                              \
+  template <class V>                               \
+  INLINE auto operator op(Pair<V> a, Pair<V> b) {  \
     return Pair{a.low op b.low, a.high op b.high}; \
-  }                                               \
-  template <class V, class B>                     \
-  INLINE auto operator op(Pair<V> a, B b) {       \
-    return Pair{a.low op b, a.high op b};         \
+  }                                                \
+  template <class V, class B>                      \
+  INLINE auto operator op(Pair<V> a, B b) {        \
+    return Pair{a.low op b, a.high op b};          \
   }
 EACH_HALF(+)
 EACH_HALF(-)
 EACH_HALF(*)
 EACH_HALF(/)
 EACH_HALF(&)
-EACH_HALF(|)
 EACH_HALF(<<)
-EACH_HALF(>>)
 EACH_HALF(<)
 EACH_HALF(>)
 EACH_HALF(<=)
@@ -86,10 +84,6 @@ INLINE auto operator-(A a, Pair<V> b) {
 template <class V>
 INLINE auto operator-(Pair<V> a) {
   return Pair{-a.low, -a.high};
-}
-template <class V>
-INLINE auto operator~(Pair<V> a) {
-  return Pair{~a.low, ~a.high};
 }
 template <class V, class B>
 INLINE Pair<V>& operator+=(Pair<V>& a, B b) {
@@ -106,9 +100,9 @@ INLINE RegisterU16 to_u16(RegisterI32 v) { return __builtin_convertvector(v, Reg
 INLINE float first_lane(RegisterF32 v) { return v[0]; }
 INLINE RegisterF32 select(RegisterI32 mask, RegisterF32 yes, RegisterF32 no) { return mask ? yes : no; }
 
-#define EACH_HALF(function)          \
-  template <class V>                 \
-  INLINE auto function(Pair<V> v) {  \
+#define EACH_HALF(function)                         \
+  template <class V>                                \
+  INLINE auto function(Pair<V> v) {                 \
     return Pair{function(v.low), function(v.high)}; \
   }
 EACH_HALF(as_int)
