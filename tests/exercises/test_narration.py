@@ -8,11 +8,12 @@ from itertools import product
 import pytest
 
 from codegeex.exercises import ir
+from codegeex.exercises.build import empty_list, empty_map, fold, ordered
 from codegeex.exercises.families import exercise
 from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Name, op
 from codegeex.exercises.narration import words
-from codegeex.exercises.types import INT
+from codegeex.exercises.types import INT, STR, STRS
 
 _READ = (
     (r"the absolute value of (\w+)", r"abs(\1)"), (r"the absolute value of \(", "abs("), ("plus", "+"), ("minus", "-"),
@@ -50,6 +51,7 @@ def test_words_say_what_the_expression_computes(family):
 
 
 A, B, C = (Name(name, INT) for name in "abc")
+CITY, CITIES = Name("city", STR), Name("cities", STRS)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +68,24 @@ A, B, C = (Name(name, INT) for name in "abc")
         ((A > 1) & (B > 1) & (C > 1), "a is greater than 1 and b is greater than 1 and c is greater than 1"),
         (~((A > 1) & (B > 1)), "it is not true that (a is greater than 1 and b is greater than 1)"),
         (op("to_float", A) / op("to_float", B), "a divided by b"),
+        (ordered(CITIES), "cities sorted"),
+        (ordered(CITIES, CITY, (CITY, True)), "cities sorted, largest first"),
+        (
+            ordered(CITIES, CITY, (op("len", CITY), True), (CITY, False)),
+            "cities sorted by the length of city, largest first, and then by city",
+        ),
+        (
+            ordered(CITIES, CITY, (op("len", CITY), False), (CITY, True)),
+            "cities sorted by the length of city, and then by city, largest first",
+        ),
+        (op("filled", op("filled", 0, A), B), "a list of b copies of a list of a copies of 0"),
+        (empty_list(INT), "an empty list"),
+        (empty_map(STR, INT), "an empty map"),
+        (fold("any", CITY, CITIES, op("empty", CITY)), "whether city is empty for some city of cities"),
+        (
+            fold("all", CITY, CITIES, op("has", CITY, "a"), op("len", CITY) > A),
+            'whether city contains "a" for every city of cities where the length of city is greater than a',
+        ),
     ],
 )
 def test_parts_that_belong_together(expr: ir.Expr, said: str):

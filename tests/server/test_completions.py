@@ -118,13 +118,21 @@ def test_logprobs(server, client):
     answer = client.completions.create(model="nano", prompt=PROMPT, max_tokens=10, seed=1, logprobs=3)
     expected = engine_says(server, PROMPT, max_tokens=10, seed=1, top_logprobs=3)[0]
     found = answer.choices[0].logprobs
-    end = server.model.tokenizer.end_of_text
-    drawn = [index for index in expected.tokens if index != end]
-    assert found.token_logprobs == pytest.approx(expected.logprobs[: len(drawn)])
-    assert found.tokens == [server.model.tokenizer.decode([index]) for index in drawn]
+    assert found.token_logprobs == pytest.approx(expected.logprobs)
+    assert found.tokens == [server.model.tokenizer.decode([index]) for index in expected.tokens]
     assert all(3 <= len(top) <= 4 and token in top for top, token in zip(found.top_logprobs, found.tokens, strict=True))
     text = "".join(found.tokens)
     assert all(text[at:].startswith(token) for at, token in zip(found.text_offset, found.tokens, strict=True))
+
+
+def test_an_end_of_text_that_is_drawn_has_its_place(server, client):
+    """Harnesses ask for one token after an echo, and take all places but the last one for the prompt's."""
+    end = server.model.tokenizer.end_of_text
+    fields = {"model": "nano", "prompt": PROMPT, "max_tokens": 1, "echo": True, "logprobs": 1}
+    drawn = client.completions.create(**fields, logit_bias={str(end): 100}).choices[0]
+    assert drawn.text == PROMPT
+    assert drawn.logprobs.tokens[-1] == "<|endoftext|>"
+    assert len(drawn.logprobs.token_logprobs) == len(server.model.tokenizer.encode(PROMPT)) + 1
 
 
 def test_streamed_logprobs_are_all_there(client):
@@ -152,7 +160,6 @@ def test_scores_are_those_of_generation(server, client):
     """What was drawn greedily has, as a prompt, the log-probabilities that it was drawn with."""
     drawn = client.completions.create(model="nano", prompt=PROMPT, max_tokens=12, temperature=0, logprobs=0).choices[0]
     ids = [*server.model.tokenizer.encode(PROMPT), *engine_says(server, PROMPT, temperature=0, max_tokens=12)[0].tokens]
-    ids = [index for index in ids if index != server.model.tokenizer.end_of_text]
     scored = client.completions.create(model="nano", prompt=ids, max_tokens=0, echo=True, logprobs=0).choices[0]
     count = len(drawn.logprobs.tokens)
     assert scored.logprobs.token_logprobs[-count:] == pytest.approx(drawn.logprobs.token_logprobs, abs=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -274,7 +275,8 @@ _OPTIONS: dict[Task, tuple[str, ...]] = {
 
 def _rule_after(before: str, language: Language | None) -> RuleFactory:
     """Gives rules that end the block which the code `before` leaves open or a text after it begins."""
-    return lambda: block_rule(language, before) if language else None
+    rule = block_rule(language, before) if language else None  # reads all of `before`, which may be long
+    return lambda: deepcopy(rule)
 
 
 def _rule_for(code: str, source: Language, before: str, target: Language) -> RuleFactory:

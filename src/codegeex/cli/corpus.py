@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
@@ -14,21 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from codegeex.cli.assist import _read
+from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
-from codegeex.errors import CodeGeeXError
 
 corpus_app = typer.Typer(help="Build training data from source code, and look into it.", no_args_is_help=True)
-
-
-def needs_packages(module: str) -> Any:
-    """A module of the corpus, or one line that says which package it needs."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("codegeex"):
-            raise
-        raise CodeGeeXError(f"this needs {error.name}: pip install 'codegeex[corpus]'.") from None
 
 
 @corpus_app.command(name="build")
@@ -56,9 +45,9 @@ def corpus_build(
     # What Daft writes to a terminal and our bar would overwrite each other.
     os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
     os.environ.setdefault("DAFT_SHOW_QUERY_ID", "0")
-    building = needs_packages("codegeex.corpus.build")
+    building = needs_packages("codegeex.corpus.build", "corpus")
     if ray:
-        needs_packages("codegeex.corpus.engine").use_ray(ray)
+        needs_packages("codegeex.corpus.engine", "corpus").use_ray(ray)
     report = building.build(
         sources,
         output,
@@ -94,7 +83,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Print every rule with what it measures of a file, and the verdict."""
-    answer = needs_packages("codegeex.corpus.explain").explain(_read(file), str(file), benchmark or [])
+    answer = needs_packages("codegeex.corpus.explain", "corpus").explain(_read(file), str(file), benchmark or [])
     if as_json:
         print(json.dumps(answer))
         return
@@ -121,7 +110,7 @@ def origin(
     as_json: Json = False,
 ) -> None:
     """Print which files a window of tokens comes from, with repository, licence and hash."""
-    found = needs_packages("codegeex.corpus.ledger").origins(shards, window, sequence_length)
+    found = needs_packages("codegeex.corpus.ledger", "corpus").origins(shards, window, sequence_length)
     if as_json:
         print(json.dumps({"window": window, "origins": found}))
         return

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from codegeex.cli.evaluating import evaluate, language_keys, open_sandbox
+from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
@@ -196,6 +197,32 @@ def builtin(
         return
     _show(report)
     print(f"Report: {output / 'report.html'}")
+
+
+@eval_app.command()
+def loss(
+    data: Annotated[Path, typer.Argument(help="Validation directory, such as a corpus has.")],
+    model: Annotated[Path | None, typer.Option(help="Model directory.  [default: the embedded model]")] = None,
+    windows: Annotated[int, typer.Option(help="Windows of each language, of the model's own length.", min=1)] = 32,
+    as_json: Json = False,
+) -> None:
+    """How well a model foretells held-out text of each language: nats per token, and bits per byte."""
+    from codegeex.assistant.assistant import EMBEDDED_MODEL
+
+    validation = needs_packages("codegeex.training.validation", "train")
+    record = validation.measure(model or EMBEDDED_MODEL, data, windows)
+    if as_json:
+        print(json.dumps(record))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("", "nats per token", "bits per byte"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, nats in record["validation"].items():
+        table.add_row(name, str(nats), str(record["bits_per_byte"][name]))
+    Console().print(table)
 
 
 @eval_app.command()

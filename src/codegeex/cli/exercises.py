@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codegeex.cli.corpus import needs_packages
 from codegeex.cli.evaluate import IsolationOption, WorkersOption
 from codegeex.cli.evaluating import open_sandbox
+from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 if TYPE_CHECKING:
-    from codegeex.exercises.make import Guard
+    from codegeex.exercises.guard import Guard
 
 exercises_app = typer.Typer(help="Make exercises with solutions and tests in six languages.", no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def exercises_build(
     if not names:
         raise CodeGeeXError(f"none of these families is of level {levels}.")
     with count_progress("exercises") as tell:
-        made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.tasks(), tell=tell)
+        made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.known(), tell=tell)
     write(output, (row for one in made.exercises for row in rows(one)))
     report = {"output": str(output), **made.report()}
     if as_json:
@@ -86,7 +86,7 @@ def exercises_encode(
     as_json: Json = False,
 ) -> None:
     """Write token shards for training: each exercise described, asked for, translated and explained."""
-    encoding = needs_packages("codegeex.corpus.encoding")
+    encoding = needs_packages("codegeex.corpus.encoding", "corpus")
     from codegeex import tokenizer as tokenizers
     from codegeex.corpus.settings import load
     from codegeex.exercises import lessons
@@ -201,25 +201,27 @@ def exercises_benchmark(
 
 def _guard(benchmark: Path | None) -> Guard | None:
     """What keeps the problems of a benchmark out."""
-    from codegeex.exercises.make import Guard
+    from codegeex.exercises.guard import Guard
 
     if benchmark is None:
         return None
-    decontaminate = needs_packages("codegeex.corpus.decontaminate")
-    texts = list(decontaminate.read_benchmark(benchmark))
-    return Guard(decontaminate.Benchmark(texts), texts)
+    decontaminate = needs_packages("codegeex.corpus.decontaminate", "corpus")
+    problems = list(decontaminate.read_problems(benchmark))
+    overlaps = decontaminate.Benchmark((name, text) for name, texts in problems for text in texts)
+    return Guard(overlaps, problems)
 
 
 def _show(report: dict[str, Any]) -> None:
     print(f"{report['exercises']:,} exercises of {report['families']} families in six languages: {report['output']}")
     print(
-        f"{report['duplicates']:,} draws were repetitions; "
-        f"{report['near_duplicates']:,} exercises differ from others in names and numbers only."
+        f"{report['tasks']:,} different tasks, {report['solutions']:,} solutions that differ in more than names; "
+        f"{report['near_duplicates']:,} differ from others in names and numbers only; "
+        f"{report['duplicates']:,} draws were repetitions."
     )
     for reason, number in sorted(report["refused"].items(), key=lambda item: -item[1])[:_SHOWN]:
         print(f"refused {number}: {reason}")
     for one in report["nearest"][:_SHOWN]:
         print(
             f"nearest to the benchmark: {one['name']} ({one['family']}), "
-            f"{one['share']:.0%} of its wording in problem {one['problem']}"
+            f"{one['share']:.0%} of its {one['of']} in problem {one['problem']}"
         )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.errors import CodeGeeXError
 
@@ -30,13 +31,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model from token shards, as a recipe says."""
-    try:
-        from codegeex.training import loop
-        from codegeex.training import recipe as recipes
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        raise CodeGeeXError("training needs PyTorch: pip install 'codegeex[train]'.") from None
+    loop = needs_packages("codegeex.training.loop", "train")
+    from codegeex.training import recipe as recipes
 
     settings = recipes.load(recipe, overrides or [])
     directory = loop.train(settings, _report_training)

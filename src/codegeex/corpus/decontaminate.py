@@ -146,7 +146,12 @@ def _bloom_places(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 def read_benchmark(path: Path) -> Iterator[tuple[str, str]]:
-    """The texts of a benchmark, each with its problem's name.
+    """The texts of a benchmark, each with its problem's name; see `read_problems`."""
+    return ((name, text) for name, texts in read_problems(path) for text in texts)
+
+
+def read_problems(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The problems of a benchmark: the name and the texts of each, in the order of `TEXT_FIELDS`.
 
     Args:
         path: a JSONL file, plain or gzipped, of problems with any of `TEXT_FIELDS`; or a folder with such files of
@@ -167,4 +172,4 @@ def read_benchmark(path: Path) -> Iterator[tuple[str, str]]:
             if not texts:
                 fields = ", ".join(TEXT_FIELDS[:3])
                 raise CodeGeeXError(f"{file}, line {number}: no benchmark of problems (no {fields} or the like).")
-            yield from ((name, text) for text in texts)
+            yield name, texts

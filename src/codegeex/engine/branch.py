@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from codegeex.engine.backend import Handle
 from codegeex.engine.lookup import PromptLookup
-from codegeex.engine.sampling import Sampler
+from codegeex.engine.sampling import Probabilities, Sampler
 from codegeex.engine.text import Event, Finished, GrowingText
 
 SHARED = 16
@@ -53,11 +54,19 @@ class Sample:
     text: GrowingText
     sampler: Sampler
 
-    def draw(self, logits: NDArray[np.float32], guess: list[int]) -> tuple[int, ...]:
-        """Tokens from rows of logits [1 + guessed, V], as long as the guess is drawn; then tell the request."""
+    def draw(
+        self, logits: NDArray[np.float32], guess: list[int], plain: Callable[[int], Probabilities]
+    ) -> tuple[int, ...]:
+        """Tokens as long as the guess is drawn; then tell the request.
+
+        Args:
+            logits: [1 + guessed, V].
+            guess: the next tokens, perhaps.
+            plain: gives the log-probabilities [V] of a row, computed once for all samples.
+        """
         drawn: list[int] = []
-        for row, guessed in zip_longest(logits, guess):
-            choice = self.sampler.draw(row)
+        for place, (row, guessed) in enumerate(zip_longest(logits, guess)):
+            choice = self.sampler.draw(row, partial(plain, place))
             self.text.add(choice)
             drawn.append(choice.token)
             if self.text.finish_reason is not None or choice.token != guessed:
@@ -70,7 +79,7 @@ class Sample:
         return tuple(drawn)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Branch:
     """A list of tokens, the prompt first, and the samples that have it in common.
 
@@ -78,7 +87,7 @@ class Branch:
         tokens: the prompt and what has been drawn.
         samples: whose text this is so far.
         lookup: guesses at the next tokens; None for no guesses.
-        keep: whether its sequence is kept at the end; that of one sample of each request is.
+        keep: whether its sequence is kept at the end: the first sample of a request has ended here.
         handle: its sequence, where it has one.
         computed: how many of the tokens the sequence holds.
     """
@@ -86,7 +95,7 @@ class Branch:
     tokens: list[int]
     samples: list[Sample]
     lookup: PromptLookup | None
-    keep: bool
+    keep: bool = False
     handle: Handle | None = None
     computed: int = 0
 
@@ -105,11 +114,18 @@ class Branch:
         assert self.handle is not None
         return self.handle
 
+    def drop_abandoned(self) -> None:
+        """Let samples go that nobody waits for."""
+        self.keep |= any(sample.request.abandoned and not sample.index for sample in self.samples)
+        self.samples = [sample for sample in self.samples if not sample.request.abandoned]
+
     def will_hold(self, tokens: list[int]) -> bool:
         """Whether this branch will soon have computed so much more of `tokens` that it pays to wait for it."""
+        if self.missing <= 1:
+            return False
         same = common(tokens[:-1], self.tokens)
         more = same - self.computed
-        return self.missing > 1 and more > 0 and (more >= SHARED or same == len(tokens) - 1)
+        return more > 0 and (more >= SHARED or same == len(tokens) - 1)
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -18,11 +18,13 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from queue import SimpleQueue
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +102,7 @@ class Engine:
         self._batch, self._chunk, self._most_kept, self._speculate = batch, chunk, kept, speculate
         self._arrived: SimpleQueue[Branch] = SimpleQueue()
         self._waiting: deque[Branch] = deque()
+        self._prompts: WeakValueDictionary[tuple[int, ...], Branch] = WeakValueDictionary()  # who began with which
         self._running: list[Branch] = []  # who came first stands first
         self._kept: list[_Kept] = []  # the one used last stands last
         self._crowded = False  # a branch had to make room, and none has left since
@@ -128,7 +131,7 @@ class Engine:
             CodeGeeXError: the prompt is empty or fills the context, or not even this request alone fits in memory.
         """
         if params.beams > 1:
-            yield from self._search(prompt, params, make_rule, self._room(prompt, params))
+            yield from self.search(prompt, params, make_rule)
             return
         request = self.submit(prompt, params, make_rule)
         try:
@@ -153,13 +156,18 @@ class Engine:
             raise CodeGeeXError("beam search cannot be handed in; use generate.")
         request = Request(params.n)
         seed = secrets.randbits(63) if params.seed is None else params.seed
-        for index in range(params.n):
-            text = GrowingText(self.tokenizer, params, make_rule(), room)
-            self._arrived.put(self._branch(list(prompt), [Sample(request, index, text, Sampler(params, seed, index))]))
+        texts = (GrowingText(self.tokenizer, params, make_rule(), room) for _ in range(params.n))
+        samples = [Sample(request, index, text, Sampler(params, seed, index)) for index, text in enumerate(texts)]
+        self._arrived.put(self._branch(list(prompt), samples))
         return request
 
-    def score(self, prompt: Sequence[int], top: int = 0) -> list[Choice]:
+    def score(self, prompt: Sequence[int], top: int = 0, cancelled: Callable[[], bool] = lambda: False) -> list[Choice]:
         """How likely each token of a prompt but the first is after those before it, with the `top` likeliest there.
+
+        Args:
+            prompt: ids.
+            top: how many of the likeliest are wanted.
+            cancelled: asked between steps; once it says so, what there is is given.
 
         Raises:
             CodeGeeXError: the prompt is empty, too long, or does not fit in memory.
@@ -169,6 +177,8 @@ class Engine:
         sequence: Handle | None = None
         try:
             for start in range(0, len(prompt) - 1, SCORED):
+                if cancelled():
+                    break
                 ids = prompt[start : start + SCORED]
                 with self._own_turn():
                     sequence = self.backend.open() if sequence is None else sequence
@@ -266,38 +276,42 @@ class Engine:
             raise CodeGeeXError("the prompt is empty.")
         if len(prompt) >= longest:
             raise CodeGeeXError(f"the prompt has {len(prompt)} tokens; the model holds {longest}, answer included.")
+        rows = self.backend.config.vocab_size
+        if not 0 <= min(prompt) <= max(prompt) < rows:
+            raise CodeGeeXError(f"the prompt has token ids that are not from 0 to {rows - 1}.")
         return min(params.max_tokens, longest - len(prompt))
 
     def _branch(self, tokens: list[int], samples: list[Sample]) -> Branch:
         lookup = PromptLookup(tokens) if self._speculate else None
-        return Branch(tokens, samples, lookup, keep=any(not sample.index for sample in samples))
+        return Branch(tokens, samples, lookup)
 
     def _admit(self) -> None:
         """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
-        while not self._arrived.empty():
-            self._meet(self._arrived.get())
         for branch in list(self._waiting):
             if (self._crowded and self._running) or len(self._running) == self._batch:
                 return
             if any(other.will_hold(branch.tokens) for other in self._running):
                 continue
-            self._waiting.remove(branch)
             branch.handle, branch.computed = self._sequence_for(branch.tokens)
+            self._waiting.remove(branch)
             if not any(sample.text.tokens for sample in branch.samples):  # it is not one that has returned
                 self._shared_tokens += branch.computed
             self._running.append(branch)
 
-    def _meet(self, newcomer: Branch) -> None:
-        """A prompt has come: it waits, or joins the branch that has the same tokens."""
-        length = len(newcomer.tokens)
-        self._prompt_tokens += length
-        for branch in chain(self._running, self._waiting):
-            if branch.tokens == newcomer.tokens:
-                branch.samples += newcomer.samples
-                branch.keep |= newcomer.keep
-                self._shared_tokens += length
-                return
-        self._waiting.append(newcomer)
+    def _receive(self) -> None:
+        """Take in the prompts that have come: each waits, or joins the branch of the same one."""
+        while not self._arrived.empty():
+            newcomer = self._arrived.get()
+            length, samples = len(newcomer.tokens), len(newcomer.samples)
+            self._prompt_tokens += length * samples
+            known = self._prompts.get(prompt := tuple(newcomer.tokens))
+            if known is not None and known.samples and len(known.tokens) == length:
+                known.samples += newcomer.samples
+                self._shared_tokens += length * samples
+            else:
+                self._prompts[prompt] = newcomer
+                self._waiting.append(newcomer)
+                self._shared_tokens += length * (samples - 1)
 
     def _sequence_for(self, tokens: list[int]) -> tuple[Handle, int]:
         """A sequence that holds as much of `tokens` as some other one does, but for the last; and how much that is."""
@@ -322,15 +336,17 @@ class Engine:
         if not branch.keep or len(held) < SHARED or not self._most_kept:
             self.backend.free(branch.sequence)
         else:
-            contained = [entry for entry in self._kept if common(entry.tokens, held) == len(entry.tokens)]
-            self._kept.append(_Kept(branch.sequence, held))
-            for entry in contained or self._kept[: -self._most_kept]:
+            superseded = [entry for entry in self._kept if common(entry.tokens, held) == len(entry.tokens)]
+            if not superseded and len(self._kept) == self._most_kept:
+                superseded = self._kept[:1]
+            for entry in superseded:
                 self._kept.remove(entry)
                 self.backend.free(entry.handle)
+            self._kept.append(_Kept(branch.sequence, held))
 
     def _drop_abandoned(self) -> None:
         for branch in chain(self._running, self._waiting):
-            branch.samples = [sample for sample in branch.samples if not sample.request.abandoned]
+            branch.drop_abandoned()
         for branch in [branch for branch in self._running if not branch.samples]:
             self._leave(branch)
         self._waiting = deque(branch for branch in self._waiting if branch.samples)
@@ -340,15 +356,18 @@ class Engine:
     def _step(self) -> None:
         """One pass of the model: samples join, everyone appends, texts grow, finished samples leave."""
         try:
+            self._receive()
             self._drop_abandoned()
             self._admit()
             work = self._plan()
             logits = self._compute(work)
         except BaseException as error:
-            for branch in self._running:  # nobody may wait for what nobody computes
+            for branch in self._running or self._waiting:  # nobody may wait for what nobody computes
                 for sample in branch.samples:
                     sample.request.fail(error)
             self._drop_abandoned()
+            if not isinstance(error, Exception):
+                raise
             return
         logits[:, self._banned] = -np.inf
         for entry in work:
@@ -408,18 +427,20 @@ class Engine:
     def _grow(self, entry: _Work, logits: NDArray[np.float32]) -> None:
         """Let every sample of a branch draw from `logits` [1 + guessed, V]; who draws something else leaves it."""
         branch = entry.branch
+        plain = cache(lambda place: log_softmax(logits[place]))
         ways: dict[tuple[int, ...], list[Sample]] = {}
-        drawn: tuple[int, ...] = ()
         for sample in branch.samples:
             try:
-                drawn = sample.draw(logits, entry.guess)
+                drawn = sample.draw(logits, entry.guess, plain)
             except Exception as error:  # one request's own trouble, such as a stop rule that fails, is not the others'
                 sample.request.fail(error)
                 continue
             self._generated_tokens += len(drawn)
             if sample.text.finish_reason is None:
                 ways.setdefault(drawn, []).append(sample)
-        (drawn, branch.samples), *others = ways.items() or [(drawn, [])]
+            elif not sample.index:
+                branch.keep = True
+        (drawn, branch.samples), *others = ways.items() or [((), [])]
         for tokens, samples in others:
             self._fork(branch, tokens, samples)
         held, right = branch.computed + len(entry.guess), max(0, len(drawn) - 1)
@@ -435,7 +456,6 @@ class Engine:
     def _fork(self, branch: Branch, drawn: Sequence[int], samples: list[Sample]) -> None:
         """Samples of a branch have drawn other tokens than the rest. Without room for their sequence they wait."""
         twin = self._branch([*branch.tokens, *drawn], samples)
-        branch.keep = branch.keep and not twin.keep
         if len(self._running) < self._batch:
             with suppress(MemoryError):
                 twin.handle = self.backend.fork(branch.sequence)
@@ -447,18 +467,32 @@ class Engine:
 
     # ---- beam search -------------------------------------------------------------------------------------------------
 
-    def _search(
-        self, prompt: Sequence[int], params: SamplingParams, make_rule: RuleFactory, room: int
-    ) -> Iterator[Finished]:
+    def search(
+        self,
+        prompt: Sequence[int],
+        params: SamplingParams,
+        make_rule: RuleFactory = lambda: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Finished]:
+        """The likeliest completions, as `generate` gives them for `params.beams`.
+
+        Args:
+            prompt, params, make_rule: as those of `generate`.
+            cancelled: asked between steps; once it says so, nothing is given.
+        """
+        room = self._room(prompt, params)
         search = beam_search(self.backend, self._beam_step, self.tokenizer, prompt, params, make_rule, room)
         found: list[Finished] = []
         try:
-            while not found:
+            while not found and not cancelled():
                 with self._own_turn():
                     found = next(search)
         except MemoryError:
             raise CodeGeeXError("so many beams do not fit in the memory that is left for keys and values.") from None
-        yield from found
+        finally:
+            with self._own_turn():
+                search.close()
+        return found
 
     def _beam_step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         return self._guest_step(sequences, ids, [1] * len(sequences))

@@ -113,6 +113,8 @@ class SamplingParams:
             raise CodeGeeXError(f"top-logprobs must be from 0 to {MOST_TOP_LOGPROBS}, not {self.top_logprobs}.")
         if self.beams > 1 and self.adjusts:
             raise CodeGeeXError("beam search knows no min-p, penalties or logit-bias.")
+        if self.beams > 1 and self.top_logprobs:
+            raise CodeGeeXError("beam search reports no top-logprobs.")
         if isinstance(self.stop, str):  # whose characters would each stop
             raise CodeGeeXError(f"stop must be several texts, not one: write ({self.stop!r},).")
         if any(not isinstance(text, str) or not text for text in self.stop):
@@ -183,8 +185,8 @@ class Sampler:
         # As the compiled function takes them; beyond these bounds a value means the same.
         self._arguments = (min(params.temperature, 1e30), min(params.top_k, 2**31 - 1), max(params.top_p, 1e-30))
 
-    def draw(self, logits: NDArray[np.float32]) -> Choice:
-        """A token for logits [V]."""
+    def draw(self, logits: NDArray[np.float32], plain: Callable[[], Probabilities] | None = None) -> Choice:
+        """A token for logits [V], whose `log_softmax` `plain` gives where somebody has computed it."""
         params = self._params
         uniform = 0.0 if params.greedy else self._rng.random()
         source = self._adjusted(logits) if params.adjusts else logits
@@ -195,8 +197,8 @@ class Sampler:
         if not (params.adjusts or params.top_logprobs):
             return Choice(token, logprob)
         self._counts[token] += 1
-        plain = log_softmax(logits)
-        return Choice(token, float(plain[token]), likeliest(plain, params.top_logprobs))
+        logprobs = plain() if plain else log_softmax(logits)
+        return Choice(token, float(logprobs[token]), likeliest(logprobs, params.top_logprobs))
 
     def _adjusted(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits with the bias and the penalties, without tokens below `min_p`."""

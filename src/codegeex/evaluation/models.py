@@ -10,15 +10,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
 from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.evaluation.programs import CompletionRule
 
-_IN_FLIGHT = 256
-"""Samples that the engine knows of: all of a problem, which share their work while they say the same, and enough to
-fill its batch while others end."""
+_IN_FLIGHT = 128
+"""Samples of problems that are begun from which no other problem is: enough to fill the batch. All of a problem begin
+together, as they share their work while they say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +115,23 @@ class Native:
 
         engine = self._model.engine
         longest = self._model.backend.config.max_position_embeddings
-        waiting = iter(wanted)
+        problems = groupby(wanted, key=lambda one: one.prompt)
         running: dict[Request, Wanted] = {}
         try:
             while True:
-                while len(running) < _IN_FLIGHT and (one := next(waiting, None)):
-                    params = SamplingParams(
-                        temperature=one.temperature,
-                        top_p=sampling.top_p,
-                        max_tokens=sampling.max_tokens,
-                        seed=one.seed,
-                    )
+                while len(running) < _IN_FLIGHT and (problem := next(problems, None)):
+                    prompt, samples = problem
                     # A prompt too long for the model loses its beginning; a quarter of the context is for the answer.
-                    ids = self._model.tokenizer.encode(one.prompt)[-(longest - longest // 4) :]
-                    request = engine.submit(ids, params, lambda language=one.language: CompletionRule(language))  # type: ignore[misc]
-                    running[request] = one
+                    ids = self._model.tokenizer.encode(prompt)[-(longest - longest // 4) :]
+                    for one in samples:
+                        params = SamplingParams(
+                            temperature=one.temperature,
+                            top_p=sampling.top_p,
+                            max_tokens=sampling.max_tokens,
+                            seed=one.seed,
+                        )
+                        rule = partial(CompletionRule, one.language)
+                        running[engine.submit(ids, params, rule)] = one
                 if not running:
                     return
                 engine.step()

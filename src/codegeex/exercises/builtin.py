@@ -12,9 +12,10 @@ from typing import Any
 
 from codegeex.errors import CodeGeeXError
 from codegeex.exercises.families import FAMILIES
-from codegeex.exercises.make import Guard, Made, make, read, rows
+from codegeex.exercises.guard import Guard
+from codegeex.exercises.make import Made, make, nearest, read, rows
 
-VERSION = 3
+VERSION = 4
 """Of the problems: scores of different versions do not compare."""
 
 HALF = 108
@@ -34,7 +35,8 @@ def families(held_out: bool) -> list[str]:
 def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
     """Draw the benchmark: what was drawn, and its rows.
 
-    Every row says its number, whether its family is held out, the version, and its task (`Exercise.task`).
+    Every row says its number, whether its family is held out, the version, and what it is known by: its task and its
+    meaning (see `Exercise`).
 
     Raises:
         CodeGeeXError: the guard leaves too few problems.
@@ -47,12 +49,13 @@ def build(guard: Guard | None = None) -> tuple[Made, Iterator[dict[str, Any]]]:
         duplicates=seen.duplicates + held.duplicates,
         shapes=seen.shapes + held.shapes,
         refused=seen.refused + held.refused,
-        nearest=sorted(seen.nearest + held.nearest, reverse=True)[: len(seen.nearest)],
+        nearest=nearest(seen.nearest + held.nearest),
     )
 
     def numbered() -> Iterator[dict[str, Any]]:
         for number, one in enumerate(both.exercises):
-            extra = {"number": number, "held_out": one.held_out, "version": VERSION, "task": one.task}
+            known_by = {"task": one.task, "meaning": one.meaning}
+            extra = {"number": number, "held_out": one.held_out, "version": VERSION} | known_by
             for row in rows(one):
                 del row["explained"]
                 yield row | extra | {"intents": list(one.intents[2:3])}
@@ -70,6 +73,6 @@ def problems() -> list[dict[str, Any]]:
     return read(FILE)
 
 
-def tasks() -> frozenset[str]:
-    """The tasks of the benchmark, which training data must not have. None where the file is not there yet."""
-    return frozenset(row["task"] for row in problems()) if FILE.exists() else frozenset()
+def known() -> frozenset[str]:
+    """Tasks and meanings of the benchmark, which training data must not have. None where the file is not there yet."""
+    return frozenset(row[key] for row in problems() for key in ("task", "meaning")) if FILE.exists() else frozenset()

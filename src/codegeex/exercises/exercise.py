@@ -121,15 +121,25 @@ class Exercise:
     @property
     def shape(self) -> str:
         """The same for solutions that differ in names and literals only."""
-        return _digest("".join(_shape(function) for function in (self.function, *self.helpers)))
+        return _digest("".join(_tree(function, literals=False) for function in (self.function, *self.helpers)))
+
+    @property
+    def meaning(self) -> str:
+        """The same for solutions that differ in names only, and in whether they are written with loops."""
+        return _digest("".join(_tree(_with_loops(function)) for function in (self.function, *self.helpers)))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _shape(function: Function) -> str:
-    """The tree without names and literals; which name is which still counts."""
+def _with_loops(function: Function) -> Function:
+    """The function with loops for all that some programmers would write as loops."""
+    return lowered(function, lambda bulk, _: isinstance(bulk, _WORDS), lambda _: False)
+
+
+def _tree(function: Function, literals: bool = True) -> str:
+    """The tree without names; which name is which still counts."""
     order: dict[str, int] = {}
 
     def written(node: ir.Node) -> str:
@@ -139,8 +149,8 @@ def _shape(function: Function) -> str:
                 return ""
             case ir.Name(name, type_):
                 return f"v{order.setdefault(name, len(order))}:{type_.name}"
-            case ir.Lit(_, type_):
-                return f"lit:{type_.name}"
+            case ir.Lit(value, type_):
+                return f"{value if literals else 'lit'!r}:{type_.name}"
             case ir.Op(name):
                 return f"{name}({inside})"
             case ir.Fold(kind) | ir.Extreme(kind):
@@ -161,7 +171,7 @@ def finished(draft: Draft, family: str, level: int, held_out: bool, rng: random.
     """
     function = draft.function
     if rng.random() < LOOPS:
-        function = lowered(function, lambda bulk, _: isinstance(bulk, _WORDS), lambda _: False)
+        function = _with_loops(function)
     function = _renamed(function, rng)
     tests: list[Case] = []
     for arguments in [*draft.inputs, *_edges(draft)]:
@@ -219,8 +229,9 @@ def _renamed(function: Function, rng: random.Random) -> Function:
 
 
 def _examples_first(tests: Sequence[Case]) -> list[Case]:
-    """The tests, beginning with one whose answer is not empty and one with another answer."""
-    first = next((case for case in tests if case[1]), tests[0])
+    """The tests, beginning with one whose answer says something, if there is any, and one with another answer."""
+    telling = [case for case in tests if case[1]]
+    first = next((case for case in telling if case[1] not in case[0]), (telling or tests)[0])
     second = next((case for case in tests if case[1] != first[1]), tests[-1])
     return [first, second, *(case for case in tests if case is not first and case is not second)]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from codegeex.errors import CodeGeeXError
 from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.exercise import Exercise
 from codegeex.exercises.families import FAMILIES, exercise
+from codegeex.exercises.guard import Guard, Likeness
 from codegeex.exercises.narration import narrated
 from codegeex.exercises.programs import hidden_tests
 from codegeex.files import atomic_file, json_lines
@@ -24,62 +24,7 @@ PATIENCE = 60
 """Draws in a row that may give nothing new before a family counts as used up."""
 
 NEAREST = 20
-"""Pairs of exercise and benchmark problem that a report names."""
-
-_GRAM = 3
-"""Words in a row whose share says how near a wording is to a problem's."""
-
-
-class Overlaps(Protocol):
-    """What knows the texts of a benchmark: `codegeex.corpus.decontaminate.Benchmark`."""
-
-    def overlap(self, text: str) -> str | None: ...
-
-
-class Guard:
-    """Keeps a benchmark's problems out.
-
-    Args:
-        overlaps: finds a passage of the benchmark in a text.
-        texts: the benchmark's own, each with its problem's name.
-    """
-
-    def __init__(self, overlaps: Overlaps, texts: Iterable[tuple[str, str]]):
-        self._overlaps = overlaps
-        self._owners: dict[tuple[str, ...], set[str]] = {}
-        self._names: dict[str, str] = {}
-        for problem, text in texts:
-            for name in re.findall(r"^def (\w+)\(", text, re.MULTILINE):
-                self._names[_plain(name)] = problem
-            for gram in _grams(text):
-                self._owners.setdefault(gram, set()).add(problem)
-
-    def reason(self, one: Exercise, texts: Sequence[str]) -> str | None:
-        """Why an exercise must not be taken; None if it may."""
-        if problem := self._names.get(_plain(one.function.name)):
-            return f"name of problem {problem}"
-        for text in texts:
-            if problem := self._overlaps.overlap(text):
-                return f"ten words of problem {problem}"
-        return None
-
-    def nearest(self, one: Exercise) -> tuple[float, str]:
-        """The share of the wording that the nearest problem has too, from 0 to 1, and the problem."""
-        grams = set(_grams(" ".join(one.doc)))
-        shared = Counter(problem for gram in grams for problem in self._owners.get(gram, ()))
-        if not shared:
-            return 0.0, ""
-        problem, count = max(shared.items(), key=lambda item: (item[1], item[0]))
-        return count / len(grams), problem
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _grams(text: str) -> Iterator[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.lower())
-    return (tuple(words[place : place + _GRAM]) for place in range(len(words) - _GRAM + 1))
+"""Pairs of exercise and benchmark problem that a report names, of each kind."""
 
 
 @dataclass(slots=True)
@@ -91,26 +36,29 @@ class Made:
         duplicates: draws that gave what was there already.
         shapes: how many of each shape, see `Exercise.shape`.
         refused: how many were too near to the benchmark, for each reason.
-        nearest: (share of the wording, family, function, problem) of those that were taken, the nearest first.
+        nearest: those that were taken and come nearest to it, the nearest first.
     """
 
     exercises: list[Exercise] = field(default_factory=list)
     duplicates: int = 0
     shapes: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    nearest: list[tuple[float, str, str, str]] = field(default_factory=list)
+    nearest: list[tuple[Likeness, Exercise]] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
         """The figures, for people and JSON."""
         return {
             "exercises": len(self.exercises),
             "families": len({one.family for one in self.exercises}),
+            "tasks": len({one.task for one in self.exercises}),
+            "solutions": len({one.meaning for one in self.exercises}),
             "duplicates": self.duplicates,
             "near_duplicates": len(self.exercises) - len(self.shapes),
             "refused": dict(self.refused),
             "nearest": [
-                {"share": round(share, 3), "family": family, "name": name, "problem": problem}
-                for share, family, name, problem in self.nearest
+                {"share": round(like.share, 3), "of": like.of, "problem": like.problem}
+                | {"family": one.family, "name": one.function.name, "wording": " ".join(one.doc)}
+                for like, one in self.nearest
             ],
         }
 
@@ -132,7 +80,7 @@ def make(
         seed: another seed gives other exercises.
         families: names in the table.
         guard: refuses what is too near to a benchmark.
-        taken: tasks (`Exercise.task`) that must not be drawn.
+        taken: tasks and meanings (see `Exercise`) that must not be drawn.
         one_wording: whether every task is drawn once, in whatever way it is solved.
         tell: hears how many there are.
 
@@ -148,7 +96,7 @@ def make(
     while barren and len(made.exercises) < count:
         for name in list(barren):
             one = exercise(name, numbers[name].getrandbits(48))
-            if one.id in seen or one.task in forbidden:
+            if one.id in seen or one.task in forbidden or one.meaning in forbidden:
                 made.duplicates += 1
                 barren[name] += 1
                 if barren[name] >= PATIENCE:
@@ -158,25 +106,29 @@ def make(
             seen.add(one.id)
             if one_wording:
                 forbidden.add(one.task)
-            if guard and (reason := guard.reason(one, _texts(one))):
-                made.refused[reason] += 1
-                continue
             if guard:
-                share, problem = guard.nearest(one)
-                made.nearest.append((share, one.family, one.function.name, problem))
+                like = guard.judge(one)
+                if like.reason:
+                    made.refused[like.reason] += 1
+                    continue
+                made.nearest.append((like, one))
             made.exercises.append(one)
             made.shapes[one.shape] += 1
             tell(len(made.exercises), count)
             if len(made.exercises) == count:
                 break
-    made.nearest = sorted(made.nearest, reverse=True)[:NEAREST]
+    made.nearest = nearest(made.nearest)
     return made
 
 
-def _texts(one: Exercise) -> list[str]:
-    """Everything that a benchmark must not have in it: the wordings, and the solution in every language."""
-    units = (emitter(one.function, one.helpers).unit(one.doc, one.examples) for emitter in EMITTERS.values())
-    return [*one.intents, *(text for unit in units for text in (unit.prompt, unit.declaration + unit.body))]
+def nearest(found: Iterable[tuple[Likeness, Exercise]]) -> list[tuple[Likeness, Exercise]]:
+    """The `NEAREST` that come nearest to the benchmark in wording, and as many in solution; every problem once."""
+    chosen = []
+    for of in ("solution", "wording"):
+        best = sorted((pair for pair in found if pair[0].of == of), key=lambda pair: -pair[0].share)
+        firsts = {pair[0].problem: pair for pair in reversed(best)}
+        chosen += sorted(firsts.values(), key=lambda pair: -pair[0].share)[:NEAREST]
+    return chosen
 
 
 def rows(one: Exercise) -> Iterator[dict[str, Any]]:

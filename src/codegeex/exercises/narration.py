@@ -22,8 +22,9 @@ _PHRASES = {
     "le": "{0} is at most {1}", "gt": "{0} is greater than {1}", "ge": "{0} is at least {1}", "and": "{0} and {1}",
     "or": "{0} or {1}", "not": "it is not true that {0}", "len": "the length of {0}", "empty": "{0} is empty",
     "index": "element {1} of {0}", "last": "the last element of {0}", "slice": "{0} from {1} to before {2}",
-    "from": "{0} from {1} on", "contains": "{0} contains {1}", "copy": "a copy of {0}", "filled": "{1} times {0}",
-    "join": "{0} joined with {1}", "split": "{0} split at {1}", "words": "the words of {0}",
+    "from": "{0} from {1} on", "contains": "{0} contains {1}", "copy": "a copy of {0}",
+    "filled": "a list of {1} copies of {0}", "join": "{0} joined with {1}", "split": "{0} split at {1}",
+    "words": "the words of {0}",
     "upper": "{0} in uppercase", "lower": "{0} in lowercase", "repeat": "{0} repeated {1} times",
     "replace": "{0} with {2} in place of {1}",
     "to_str": "{0} as text", "parse_int": "the number written in {0}",
@@ -147,8 +148,8 @@ def words(expr: Expr) -> str:
             return _filled(_OPPOSITES[denied], _TEST, inner)
         case ir.Op(name, args):
             return _filled(_PHRASES[name], _tightness(expr), args, name)
-        case ir.Items(items, _):
-            return "a list of " + " and ".join(map(words, items)) if items else "nothing"
+        case ir.Items(items, type_):
+            return "a list of " + " and ".join(map(words, items)) if items else f"an empty {type_.name}"
         case ir.Call(function, args):
             return f"{function.replace('_', ' ')} of {' and '.join(_placed(arg, _ATOM) for arg in args)}"
         case ir.Range(start, stop, step):
@@ -196,19 +197,21 @@ def _bulk(expr: Expr) -> str:
             made = f"every {_said(variable)}" if value == variable else f"{words(value)} for every {_said(variable)}"
             return f"{made} {_of(source)}{_where(condition)}"
         case ir.Fold(kind, variable, source, value, condition):
-            each = f"every {_said(variable)} {_of(source)}{_where(condition)}"
+            those = f"{_said(variable)} {_of(source)}{_where(condition)}"
             if kind == "count":
-                return f"the number of {_said(variable)} {_of(source)}{_where(condition)}"
+                return f"the number of {those}"
             if kind in ("any", "all"):
-                return (
-                    f"whether {words(value)} for {'some' if kind == 'any' else 'every'} {_said(variable)} {_of(source)}"
-                )
+                return f"whether {words(value)} for {'some' if kind == 'any' else 'every'} {those}"
+            each = f"every {those}"
             which = {"sum": "the sum of", "min": "the smallest of", "max": "the largest of"}[kind]
             return f"{which} {each}" if value == variable else f"{which} {words(value)} for {each}"
         case ir.Sorted(source, variable, keys):
-            plain = len(keys) == 1 and keys[0][0] == variable
-            by = "" if plain else " by " + " and then by ".join(words(key) for key, _ in keys)
-            return f"{words(source)} sorted{by}{', largest first' if keys[0][1] else ''}"
+            ways = [
+                ("" if key == variable and len(keys) == 1 else f" by {words(key)}")
+                + (", largest first" if down else "")
+                for key, down in keys
+            ]
+            return f"{words(source)} sorted{', and then'.join(ways)}"
         case ir.Reversed(source, _):
             return f"{words(source)} from its end to its beginning"
         case ir.Keys(source, _):

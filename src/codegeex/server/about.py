@@ -12,6 +12,7 @@ from codegeex import __version__, languages
 from codegeex.server import metrics, schema
 from codegeex.server.completions import ERRORS
 from codegeex.server.errors import ApiError
+from codegeex.server.replies import json_response
 from codegeex.server.service import Service
 
 
@@ -31,19 +32,23 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         "/tokenize", tags=["tokenizer"], summary="A text as token ids", response_model=schema.Tokens, responses=ERRORS
     )
-    async def tokenize(body: schema.TokenizeRequest) -> dict[str, Any]:
+    async def tokenize(body: schema.TokenizeRequest) -> Response:
         service.check_model(body.model)
         if (body.content is None) == (body.prompt is None):
             raise ApiError(400, "give the text as content, or as prompt.", param="content")
         text = body.content if body.content is not None else body.prompt or ""
-        ids = await service.task(len(text), lambda: tokenizer.encode(text))
-        tokens: list[Any] = [_piece(service, index) for index in ids] if body.with_pieces else ids
-        return {"tokens": tokens, "count": len(ids), "max_model_len": service.context}
+
+        def answer() -> Response:
+            ids = tokenizer.encode(text)
+            tokens: list[Any] = [_piece(service, index) for index in ids] if body.with_pieces else ids
+            return json_response({"tokens": tokens, "count": len(ids), "max_model_len": service.context})
+
+        return await service.task(len(text), answer)
 
     @router.post("/detokenize", tags=["tokenizer"], summary="The text of token ids", responses=ERRORS)
     async def detokenize(body: schema.DetokenizeRequest) -> schema.Detokenized:
         service.check_model(body.model)
-        text = tokenizer.decode(body.tokens)
+        text = await service.task(len(body.tokens), lambda: tokenizer.decode(body.tokens))
         return schema.Detokenized(content=text, prompt=text)
 
     @router.get(

@@ -39,7 +39,7 @@ class _Sample:
 
 
 class Run:
-    """Tasks that share their sampling parameters.
+    """Tasks that share their sampling parameters; to be closed by whoever made it.
 
     Args:
         engine: runs them.
@@ -96,37 +96,38 @@ class Run:
         return result
 
     async def pieces(self) -> AsyncGenerator[list[Grown], None]:
-        """What the choices grow by, in batches. Leaving early cancels them.
+        """What the choices grow by, in batches.
 
         Raises:
             As `completions`.
         """
         unfinished = len(self._tickets)
-        try:
-            if self._params.beams > 1:
-                for number, task in enumerate(self._tasks):
-                    yield self._tell(number, await self._beams(task, self._tickets[number]))
+        if self._params.beams > 1:
+            for number, task in enumerate(self._tasks):
+                yield self._tell(number, await self._beams(task, self._tickets[number]))
+            return
+        while unfinished:
+            try:
+                # Cheaper than `wait_for`, which would make a task for each batch.
+                async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._left):
+                    news = await self._mailbox.take()
+            except TimeoutError:
+                yield self._cut()
                 return
-            while unfinished:
-                try:
-                    # Cheaper than `wait_for`, which would make a task for each batch.
-                    async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._left):
-                        news = await self._mailbox.take()
-                except TimeoutError:
-                    yield self._cut()
-                    return
-                batch: list[Grown] = []
-                for entry in news:
-                    if entry.error is not None:
-                        raise entry.error
-                    unfinished -= entry.ended
-                    batch += self._tell(self._number[id(entry.ticket)], entry.events)
-                if batch:
-                    yield batch
-        finally:
-            for ticket in self._tickets:
-                ticket.cancel()
-            self._observe()
+            batch: list[Grown] = []
+            for entry in news:
+                if entry.error is not None:
+                    raise entry.error
+                unfinished -= entry.ended
+                batch += self._tell(self._number[id(entry.ticket)], entry.events)
+            if batch:
+                yield batch
+
+    def close(self) -> None:
+        """Nobody listens any more: cancel what is unfinished."""
+        for ticket in self._tickets:
+            ticket.cancel()
+        self._observe()
 
     @property
     def timings(self) -> dict[str, float]:
@@ -205,8 +206,7 @@ class Run:
 
     async def _beams(self, task: Task, ticket: Ticket) -> list[Finished]:
         def search() -> list[Finished]:
-            events = self._engine.engine.generate(task.prompt, self._params, task.make_rule)
-            return [event for event in events if isinstance(event, Finished)]
+            return self._engine.engine.search(task.prompt, self._params, task.make_rule, lambda: ticket.cancelled)
 
         ticket.started = time.monotonic()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from codegeex.server import schema
 from codegeex.server.errors import ApiError
 from codegeex.server.replies import Reply
 from codegeex.server.service import Service
+from codegeex.server.sse import until_gone
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schema.Error, "description": words}
@@ -30,6 +32,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 """What every route that makes text may answer."""
+
+MOST_TOLD = 200_000
+"""Numbers of an answer's log-probabilities of prompts: a second of the loop, in which it answers nobody else."""
 
 TEXT: dict[str, Any] = {"response_model": schema.Answer, "response_model_exclude_unset": True, "responses": ERRORS}
 
@@ -56,7 +61,18 @@ def routes(service: Service) -> APIRouter:
             heads = [text if isinstance(text, str) else service.model.tokenizer.decode(text) for text in texts]
             tasks = [replace(task, head=head) for task, head in zip(tasks, heads, strict=True)]
             if body.logprobs is not None:
-                scored = [await _scored(service, task.prompt, body.logprobs) for task in tasks]
+                told = sum(len(task.prompt) for task in tasks) * (body.n or 1) * (1 + body.logprobs)
+                if told > MOST_TOLD:
+                    raise ApiError(
+                        400,
+                        f"the prompts' log-probabilities would be {told:,} numbers, more than {MOST_TOLD:,}: "
+                        "ask for fewer prompts, choices or logprobs.",
+                        param="logprobs",
+                    )
+                scores = _scored(service, [task.prompt for task in tasks], body.logprobs, body.timeout)
+                scored = await until_gone(scores, http.receive) or ()
+                if not scored:
+                    return Response(status_code=499)
         return await Reply(service, http, body, params, tasks, "text_completion", scored).send()
 
     return router
@@ -82,7 +98,22 @@ def _task(service: Service, body: schema.CompletionRequest, prompt: str | list[i
     return service.prompt_task(prompt)
 
 
-async def _scored(service: Service, prompt: list[int], top: int) -> list[Choice | int]:
-    """The prompt's tokens with their log-probabilities; the first one has none."""
-    choices = await service.engine.call(lambda: service.model.engine.score(prompt, top))
-    return [prompt[0], *choices]
+async def _scored(
+    service: Service, prompts: Sequence[list[int]], top: int, timeout: float | None
+) -> list[list[Choice | int]]:
+    """The prompts' tokens with their log-probabilities; the first one of each has none.
+
+    Raises:
+        ApiError: it took too long.
+    """
+    over = False
+
+    def score() -> list[list[Choice | int]]:
+        return [[prompt[0], *service.model.engine.score(prompt, top, lambda: over)] for prompt in prompts]
+
+    try:
+        return await asyncio.wait_for(service.engine.call(score), service.deadline(timeout))
+    except TimeoutError:
+        raise ApiError(503, "the scores took too long: ask for fewer prompts.", code="timeout") from None
+    finally:
+        over = True

@@ -58,6 +58,12 @@ class Ticket:
         self.request: Request | None = None
         self.cancelled = False
 
+    @property
+    def places(self) -> int:
+        """Sequences that it may take up in the batch: greedy samples all say the same."""
+        unfinished = self.params.n if self.request is None else self.request.unfinished
+        return min(unfinished, 1) if self.params.greedy else unfinished
+
     def cancel(self) -> None:
         """Nobody listens any more."""
         self.cancelled = True
@@ -102,7 +108,7 @@ class EngineThread:
         engine: used by this thread, and by others within `call`.
         most_waiting: samples that may wait.
         stream_seconds: how long growing text is held back.
-        places: samples in the engine at once; as many as its batch.
+        places: sequences in the engine at once; as many as its batch.
     """
 
     def __init__(self, engine: Engine, most_waiting: int, stream_seconds: float, places: int = 64):
@@ -169,8 +175,11 @@ class EngineThread:
 
         Raises:
             Busy: too many wait for such a thread.
+            ConnectionAbortedError: the server is stopping.
         """
         with self._wake:
+            if self._closing:
+                raise ConnectionAbortedError("the server is stopping.")
             if self._guests > self._most_waiting:
                 raise Busy
             self._guests += 1
@@ -184,7 +193,7 @@ class EngineThread:
 
     def _room(self) -> int:
         """Places in the engine that are free."""
-        return self._places - sum(ticket.request.unfinished for ticket in self._live if ticket.request is not None)
+        return self._places - sum(ticket.places for ticket in self._live)
 
     def _waiting(self) -> int:
         """Samples in the queues, whose lock the caller holds."""
@@ -232,7 +241,7 @@ class EngineThread:
                 self._queues[client] = queue
             if not ticket.cancelled:
                 taken.append(ticket)
-                room -= ticket.params.n
+                room -= ticket.places
         return taken
 
     def _admit(self, ticket: Ticket) -> None:

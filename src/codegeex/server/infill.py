@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -112,18 +113,20 @@ def _rule(body: schema.InfillRequest) -> Callable[[], StopRule | None] | None:
 
 
 async def _whole(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> Response:
-    (completion,) = await run.completions()
+    with closing(run):
+        (completion,) = await run.completions()
     content = _content(body, completion.text, completion.tokens)
     return json_response(content | _ending(service, run, task, completion, body))
 
 
 async def _chunks(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> AsyncGenerator[bytes, None]:
-    async for batch in run.pieces():
-        for grown in batch:
-            chunk = _content(body, grown.text, [choice.token for choice in grown.choices]) | {"stop": False}
-            if grown.completion is not None:
-                chunk |= _ending(service, run, task, grown.completion, body)
-            yield event(chunk)
+    with closing(run):
+        async for batch in run.pieces():
+            for grown in batch:
+                chunk = _content(body, grown.text, [choice.token for choice in grown.choices]) | {"stop": False}
+                if grown.completion is not None:
+                    chunk |= _ending(service, run, task, grown.completion, body)
+                yield event(chunk)
 
 
 def _content(body: schema.InfillRequest, text: str, tokens: list[int]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class LogprobWriter:
         """The next tokens. Those without a probability, as the first of a prompt, are given as bare ids.
 
         Returns:
-            A `Logprobs` object. End-of-text has no text and is left out.
+            A `Logprobs` object. An end-of-text that was drawn stands in it too, as with OpenAI, though the text ends
+            before it: harnesses that score prompts count on a place for every token.
         """
         tokens: list[str] = []
         logprobs: list[float | None] = []
@@ -38,8 +39,6 @@ class LogprobWriter:
         offsets: list[int] = []
         for choice in choices:
             token = choice if isinstance(choice, int) else choice.token
-            if token == self._tokenizer.end_of_text:
-                continue
             tokens.append(self._name(token))
             offsets.append(self._offset)
             self._offset += len(self._decoder.decode(self._tokenizer.decode_bytes([token])))

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,8 +79,10 @@ class Reply:
         return EventStream(chunks())
 
     async def _whole(self, run: Run) -> Response:
+        with closing(run):
+            completions = await run.completions()
         choices = []
-        for index, completion in enumerate(await run.completions()):
+        for index, completion in enumerate(completions):
             tops = completion.top or [()] * len(completion.tokens)
             drawn = map(Choice, completion.tokens, completion.logprobs, tops)
             logprobs = self._writer().write([*self._head_tokens(index), *drawn]) if self._wanted else None
@@ -95,24 +98,15 @@ class Reply:
             for index, writer in enumerate(writers)
             if (head := self._task(index).head)
         ]
-        if heads:
-            yield b"".join(heads)
-        async for batch in run.pieces():
-            yield b"".join(
-                event(
-                    self._object(
-                        [
-                            self._choice(
-                                grown.index,
-                                grown.text,
-                                grown.finish_reason,
-                                self._told(writers[grown.index], grown.choices),
-                            )
-                        ]
-                    )
+        with closing(run):
+            if heads:
+                yield b"".join(heads)
+            async for batch in run.pieces():
+                told = [self._told(writers[grown.index], grown.choices) for grown in batch]
+                yield b"".join(
+                    event(self._object([self._choice(grown.index, grown.text, grown.finish_reason, logprobs)]))
+                    for grown, logprobs in zip(batch, told, strict=True)
                 )
-                for grown in batch
-            )
         if options and options.include_usage:
             yield event(self._object([]) | self._ending(run))
         yield DONE

@@ -14,11 +14,14 @@ from codegeex.assistant.assistant import DEFAULTS
 from codegeex.engine.sampling import MAX_LENGTH_PENALTY, MOST_BIAS, MOST_PENALTY, MOST_TOP_LOGPROBS
 
 MOST_STOPS = 16
+MOST_STOP = 256
+"""Stop texts, and characters of one: all are looked for after each token."""
+
 MOST_BEAMS = 32
 
 Text = Annotated[str, StringConstraints(strict=True)]
 TokenId = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-StopText = Annotated[str, StringConstraints(strict=True, min_length=1)]
+StopText = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=MOST_STOP)]
 Prompt = (
     Text
     | Annotated[list[TokenId], Field(min_length=1)]
@@ -82,7 +85,11 @@ class Asked(Body):
     @field_validator("stop", mode="wrap")
     @classmethod
     def _stop(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        return _checked(value, handler, f"stop must be a text or up to {MOST_STOPS} texts, none of them empty")
+        return _checked(
+            value,
+            handler,
+            f"stop must be a text or up to {MOST_STOPS} texts, none of them empty or longer than {MOST_STOP}",
+        )
 
 
 class CompletionRequest(Asked):

@@ -109,8 +109,11 @@ class Service:
             Busy: too many wait already.
         """
         self.log_prompts(http, tasks)
-        deadline = min(timeout or self.settings.deadline, self.settings.deadline)
-        return Run(self.engine, self.metrics, http.state.client, tasks, params, kept, deadline)
+        return Run(self.engine, self.metrics, http.state.client, tasks, params, kept, self.deadline(timeout))
+
+    def deadline(self, timeout: float | None) -> float:
+        """Seconds that an answer may take."""
+        return min(timeout or self.settings.deadline, self.settings.deadline)
 
     def log_prompts(self, http: Request, tasks: Sequence[Task]) -> None:
         """Write prompts to the log, where the settings want it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from codegeex import tokenizer
+from codegeex.checkpoint import NativeSource
 from codegeex.errors import CodeGeeXError
 from codegeex.model.parallel import whole_logits
 from codegeex.model.transformer import CodeGeeX
@@ -17,8 +20,9 @@ from codegeex.shards import Shards, Windows
 from codegeex.tokenizer import Tokenizer
 from codegeex.training.data import make_batch
 from codegeex.training.examples import Examples
-from codegeex.training.recipe import Recipe, Stream
+from codegeex.training.recipe import Data, Recipe, Stream
 from codegeex.training.step import batch_loss, precision
+from codegeex.training.weights import fill, starting_values
 
 
 def open_windows(stream: Stream, recipe: Recipe, vocabulary: Tokenizer) -> Windows:
@@ -33,6 +37,33 @@ def open_windows(stream: Stream, recipe: Recipe, vocabulary: Tokenizer) -> Windo
     if shards.meta["tokenizer"] != vocabulary.fingerprint:
         raise CodeGeeXError(f"{stream.shards} was made with another tokenizer than {recipe.data.tokenizer}.")
     return shards
+
+
+def measure(model: Path, data: Path, windows: int) -> dict[str, Any]:
+    """The losses of a model directory on held-out text, as a training run would measure them; in float32.
+
+    Args:
+        model: of the native format.
+        data: validation directory: token shards or examples, one set a language.
+        windows: how many of each, of as many tokens as the model holds.
+
+    Raises:
+        CodeGeeXError: one of them is not there, or they belong to different tokenizers.
+    """
+    config = replace(NativeSource(model).config, quantization=None)  # int8 weights are computed with in float32
+    recipe = Recipe(
+        output="",
+        start=str(model),
+        model=config,
+        data=Data(tokenizer=str(model), validation=str(data), sequence_length=config.max_position_embeddings),
+        precision="float32",
+        validation_windows=windows,
+    )
+    vocabulary = tokenizer.load(model)
+    validation = Validation(recipe, vocabulary)
+    network = CodeGeeX(config)
+    fill(network, starting_values(recipe, vocabulary))
+    return validation.measure(network)
 
 
 def _sets(root: Path) -> Iterator[tuple[str, Stream]]:

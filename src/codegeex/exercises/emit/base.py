@@ -208,6 +208,14 @@ class Emitter(ABC):
         self._taken.add(name)
         return self.name(name)
 
+    def held(self, expr: Expr, wanted: str) -> Expr:
+        """What may stand for an expression more than once: itself, or a variable that is declared for it here."""
+        if isinstance(expr, ir.Name | ir.Lit):
+            return expr
+        name = ir.Name(self.fresh(wanted), expr.type)
+        self.statement(ir.Let(name, expr))
+        return name
+
     # Statements
 
     def block(self, block: Block) -> None:

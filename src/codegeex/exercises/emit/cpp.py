@@ -66,7 +66,10 @@ class Cpp(Braces):
         "some": ("@0", ATOM),
     }
     imports = (
-        (r"\b(sort|find|reverse|max|min|max_element|min_element|stable_sort|transform)\(", "#include <algorithm>"),
+        (
+            r"(?<![.\w])(sort|find|reverse|max|min|max_element|min_element|stable_sort|transform)\(",
+            "#include <algorithm>",
+        ),
         (r"\b(isdigit|isalpha|isupper|islower|isspace|toupper|tolower)\b", "#include <cctype>"),
         (r"\b(sqrt|floor|fabs)\(", "#include <cmath>"),
         (r"\babs\(", "#include <cstdlib>"),

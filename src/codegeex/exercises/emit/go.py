@@ -177,7 +177,10 @@ class Go(Braces):
         return super().expr(expr)
 
     def op_fdiv(self, expr: ir.Op) -> Text:
-        first, second = (ir.Op("to_float", (arg,), FLOAT) for arg in expr.args)
+        first, second = (
+            ir.Lit(float(arg.literal), FLOAT) if isinstance(arg, ir.Lit) else ir.Op("to_float", (arg,), FLOAT)  # type: ignore[arg-type]
+            for arg in expr.args
+        )
         return self.expr(ir.op("floor", first / second))
 
     def op_fmod(self, expr: ir.Op) -> Text:
@@ -405,7 +408,7 @@ class Go(Braces):
         self.say(f"{place}++" if statement.amount == ir.lit(1) else f"{place} += {self.text(statement.amount)}")
 
     def do_group(self, statement: ir.Group) -> None:
-        place = f"{self.name(statement.target.name)}[{self._at(2, statement.key)}]"
+        place = f"{self.name(statement.target.name)}[{self.text(self.held(statement.key, 'key'))}]"
         self.say(f"{place} = append({place}, {self._at(2, statement.value)})")
 
     def do_write(self, statement: ir.Write) -> None:

@@ -47,11 +47,6 @@ def text(
     return None
 
 
-def mentions(expr: Expr, sizes: frozenset[str]) -> bool:
-    """Whether any of the variables is in the expression, outside of what it indexes."""
-    return any(isinstance(node, ir.Name) and node.name in sizes for node in ir.walk(expr))
-
-
 class _Plain:
     """Writes nothing of use: what matters is whether an index can be written."""
 

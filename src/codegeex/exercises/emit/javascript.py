@@ -265,8 +265,13 @@ class JavaScript(Braces):
         self.say(f"{table}.set({key}, ({table}.get({key}) ?? 0) + {self.text(statement.amount, ADD + 1)})")
 
     def do_group(self, statement: ir.Group) -> None:
-        table, key = self.name(statement.target.name), self.text(statement.key)
-        self.say(f"{table}.set({key}, [...({table}.get({key}) ?? []), {self.text(statement.value)}])")
+        table, key = self.name(statement.target.name), self.text(self.held(statement.key, "key"))
+        self._line(f"if (!{table}.has({key})) {{")
+        self.depth += 1
+        self.say(f"{table}.set({key}, [])")
+        self.depth -= 1
+        self._line("}")
+        self.say(f"{table}.get({key}).push({self.text(statement.value)})")
 
     def do_write(self, statement: ir.Write) -> None:
         self.say(f"{self.name(statement.target.name)} += {self.text(statement.value)}")

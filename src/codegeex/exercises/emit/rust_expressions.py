@@ -27,7 +27,6 @@ class RustExpressions(RustForms):
         "to_float": ("#0 as f64", CAST),
         "sqrt": "$0.sqrt()",
         "floor": ("$0.floor() as i32", CAST),
-        "divides": ("&0 % $1 == 0", COMPARE),
         "not": ("!$0", UNARY),
         "len": ("$0.len() as i32", CAST),
         "empty": "$0.is_empty()",
@@ -159,21 +158,28 @@ class RustExpressions(RustForms):
     def op_some(self, expr: ir.Op) -> Text:
         return f"Some({self.own(expr.args[0], move=True)})", POSTFIX
 
+    def op_divides(self, expr: ir.Op) -> Text:
+        return self._remainder(expr, "==")
+
     def op_not(self, expr: ir.Op) -> Text | None:
-        match expr.args[0]:
-            case ir.Op("divides", (value, by)):
-                return f"{self.text(value, MULTIPLY)} % {self.text(by, POSTFIX)} != 0", COMPARE
-        return None
+        inner = expr.args[0]
+        return self._remainder(inner, "!=") if isinstance(inner, ir.Op) and inner.op == "divides" else None
+
+    def _remainder(self, divides: ir.Op, sign: str) -> Text:
+        """A test whether the second number divides the first."""
+        sizes = [indices.text(self, arg, self._sizes(), compared=True) for arg in divides.args]
+        if None not in sizes and " " not in f"{sizes[0]}{sizes[1]}":
+            return f"{sizes[0]} % {sizes[1]} {sign} 0", COMPARE
+        value, by = divides.args
+        return f"{self.text(value, MULTIPLY)} % {self.text(by, POSTFIX)} {sign} 0", COMPARE
 
     def infix(self, expr: ir.Op) -> Text:
         first, second = expr.args
         sign = self.binary[expr.op][0]
         if expr.op in ("eq", "ne", "lt", "le", "gt", "ge"):
-            sizes = self._sizes()
-            if any(indices.mentions(arg, sizes) for arg in expr.args):
-                both = [indices.text(self, arg, sizes, compared=True) for arg in expr.args]
-                if None not in both:
-                    return f"{both[0]} {sign} {both[1]}", COMPARE
+            both = [indices.text(self, arg, self._sizes(), compared=True) for arg in expr.args]
+            if None not in both:
+                return f"{both[0]} {sign} {both[1]}", COMPARE
             if first.type == STR:
                 return self._strings(first, second, sign), COMPARE
             left = self.text(first, COMPARE + 1)

@@ -43,7 +43,7 @@ from codegeex.exercises.families.pieces import (
 )
 from codegeex.exercises.families.registry import family
 from codegeex.exercises.ir import Expr, Function, Group, op
-from codegeex.exercises.types import BOOL, BUILDER, CHAR, INT, INTS, STR, STRS, map_of, optional
+from codegeex.exercises.types import BUILDER, CHAR, INT, INTS, STR, STRS, map_of, optional
 
 
 @family("count_by_key", 2)
@@ -181,20 +181,19 @@ def first_repeated(rng: random.Random) -> Draft:
 @family("unseen_words", 2)
 def unseen_words(rng: random.Random) -> Draft:
     ws, w = many(rng, STRS)
-    seen, result = var("seen", map_of(STR, BOOL)), var("result", STRS)
-    key = var("key", STR)
+    seen, result, key = var("seen", STRS), var("result", STRS), var("key", STR)
     fold_case = rng.random() < 0.4
     test = word_test(rng)
-    value: Expr = op("lower", w) if fold_case else w
-    body = block(
-        let(seen, empty_map(STR, BOOL)),
-        let(result, empty_list(STR)),
-        loop(w, ws, [
-            let(key, value),
-            when(test.build(key) & ~op("get", seen, key, False), [put(seen, key, True), push(result, w)]),
-        ]),
-        ret(result),
-    )  # fmt: skip
+    new = when(test.build(w) & ~op("contains", result, w), [push(result, w)])
+    body = block(let(result, empty_list(STR)), loop(w, ws, [new]), ret(result))
+    if fold_case:
+        new = when(test.build(key) & ~op("contains", seen, key), [push(seen, key), push(result, w)])
+        body = block(
+            let(seen, empty_list(STR)),
+            let(result, empty_list(STR)),
+            loop(w, ws, [let(key, op("lower", w)), new]),
+            ret(result),
+        )
     task = f"return the {test.of(ws.name)} of a list without repetitions, in the order of their first appearance"
     note = "Upper and lower case count as the same." if fold_case else ""
     lists = [*word_lists(rng), ["Tree", "tree", "book", "Book", "tree"]]

@@ -126,7 +126,7 @@ def day_of_year(rng: random.Random) -> Draft:
     base = rng.randint(0, 1)
     body = block(
         let(days, items(*lengths)),
-        let(total, day - 1 + base),
+        let(total, day if base else day - 1),
         loop(i, span(0, month - 1), [add(total, days[i])]),
         ret(365 - total if left else total),
     )

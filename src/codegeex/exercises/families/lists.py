@@ -33,13 +33,17 @@ from codegeex.exercises.types import GRID, INT, INTS
 def rotate_list(rng: random.Random) -> Draft:
     xs, _ = many(rng, INTS)
     k, i, result = var(rng.choice(("k", "steps", "shift"))), var("i"), var("result", INTS)
-    left = rng.random() < 0.5
-    place = op("fmod", i + k if left else i - k, length(xs))
+    left, fixed = rng.random() < 0.5, rng.choice((None, None, 1, 2, 3, 4, 5))
+    by = k if fixed is None else fixed
+    place = op("fmod", i + by if left else i - by, length(xs))
     body = block(let(result, empty_list(INT)), loop(i, span(0, length(xs)), [push(result, xs[place])]), ret(result))
     side = "left" if left else "right"
-    task = f"rotate a list to the {side} by `{k.name}` places"
-    inputs = [[one, rng.randint(0, 7)] for one in int_lists(rng)]
-    return Draft(Function(f"rotate_{side}", (xs, k), INTS, body), task, inputs)
+    if fixed is None:
+        task = f"rotate a list to the {side} by `{k.name}` places"
+        inputs: Args = [[one, rng.randint(0, 7)] for one in int_lists(rng)]
+        return Draft(Function(f"rotate_{side}", (xs, k), INTS, body), task, inputs)
+    task = f"rotate a list to the {side} by {fixed} place{'s' * (fixed > 1)}"
+    return Draft(Function(f"rotate_{side}_by_{fixed}", (xs,), INTS, body), task, args(int_lists(rng)))
 
 
 _NTH = {2: "second", 3: "third", 4: "fourth"}
@@ -183,7 +187,7 @@ def pairs_with_sum(rng: random.Random) -> Draft:
     target = var(rng.choice(("target", "wanted", "k")))
     i, j, count = var("i"), var("j"), var("count")
     words, name, test = rng.choice((
-        ("whose difference is", "differing_by", op("abs", xs[i] - xs[j]).eq(target)),
+        ("whose absolute difference is", "differing_by", op("abs", xs[i] - xs[j]).eq(target)),
         ("whose sum is greater than", "above", xs[i] + xs[j] > target),
         ("whose product is less than", "with_product_below", xs[i] * xs[j] < target),
         ("whose sum is less than", "below", xs[i] + xs[j] < target),

@@ -197,7 +197,7 @@ def sum_over_range(rng: random.Random) -> Draft:
     test, change = number_test(rng), number_change(rng)
     body = block(ret(fold("sum", i, span(1, n + 1), change.build(i), test.build(i))))
     taken = change.phrase.format("the " + test.of("numbers"))
-    task = f"return the sum of {taken} among 1 to {n.name}"
+    task = f"go through 1 to {n.name} and return the sum of {taken}"
     inputs = args([10, 5, 1, 0, 20, rng.randint(11, 30), rng.randint(31, 60)])
     return Draft(Function(f"sum_{change.word}_{test.word}_to_{n.name}", (n,), INT, body), task, inputs)
 

@@ -33,7 +33,7 @@ public class Compiler {
                 messages.write("the compiler failed: " + error);
                 done = false;
             }
-            answer.print(messages + "\n" + (done ? 0 : 1) + "\0");
+            answer.print(messages.toString().replace("\0", "") + "\n" + (done ? 0 : 1) + "\0");
             answer.flush();
         }
     }
