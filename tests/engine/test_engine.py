@@ -265,3 +265,80 @@ def test_the_last_event_is_heard_whenever_it_comes(byte_tokenizer: Tokenizer, mo
     monkeypatch.setattr(engine, "submit", lambda *arguments: request)
     monkeypatch.setattr(engine, "_wait_for", lambda request: None)
     assert list(engine.generate([64], SamplingParams(seed=1))) == ["the end"]
+
+
+def test_ids_that_the_model_does_not_know_are_their_senders_alone(byte_tokenizer):
+    engine = Engine(babble(byte_tokenizer), byte_tokenizer)
+    other = engine.submit(LETTERS, SamplingParams(max_tokens=5))
+    for prompt in ([*LETTERS, len(byte_tokenizer)], [-1]):
+        for ask in (engine.submit, lambda ids, _: engine.score(ids), lambda ids, _: engine.search(ids, BEAMS)):
+            with pytest.raises(CodeGeeXError, match="token ids that are not from 0 to"):
+                ask(prompt, SamplingParams())
+    while engine.step():
+        pass
+    assert other.error is None
+    assert not other.unfinished
+
+
+BEAMS = SamplingParams(beams=3, max_tokens=30, length_penalty=9)
+
+
+@pytest.mark.parametrize("work", ["search", "score"])
+def test_what_nobody_waits_for_ends_at_its_next_step(byte_tokenizer, work):
+    backend = babble(byte_tokenizer)
+    engine = Engine(backend, byte_tokenizer)
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 4
+
+    if work == "search":
+        assert engine.search(LETTERS, BEAMS, cancelled=cancelled) == []
+    else:
+        assert len(engine.score(LETTERS * 100, cancelled=cancelled)) == 3 * 64
+    assert (asked, backend.steps) == (4, 3)
+    assert not backend.open_sequences
+
+
+def test_an_interruption_ends_the_request_and_nothing_more(byte_tokenizer, monkeypatch):
+    """Ctrl+C may come while a sequence is looked for: the branch must not be lost, or its request waits for ever."""
+    backend = babble(byte_tokenizer)
+    engine = Engine(backend, byte_tokenizer)
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "open", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.generate(LETTERS, SamplingParams(max_tokens=5)))
+    assert not engine.busy
+    assert len(completions(engine.generate(LETTERS, SamplingParams(max_tokens=5)))) == 1
+
+
+def test_the_first_sample_of_a_request_leaves_its_sequence(byte_tokenizer):
+    """Two requests share a branch; of each, what its first sample said is kept for requests that go on from it."""
+    backend = babble(byte_tokenizer)
+    engine = Engine(backend, byte_tokenizer, speculate=False)
+    params = [SamplingParams(temperature=1.5, n=4, seed=seed, max_tokens=20) for seed in (1, 2)]
+    running = [engine.submit(LETTERS * 5, one) for one in params]
+    while engine.step():
+        pass
+    kept = [entry.tokens for entry in engine._kept]
+    for request in running:
+        first = next(event for event in request.events if isinstance(event, Finished) and event.index == 0)
+        said = [*LETTERS * 5, *first.completion.tokens[:-1]]
+        assert any(tokens[: len(said)] == said for tokens in kept)
+
+
+def test_a_crowd_of_prompts_is_taken_in_as_it_comes(byte_tokenizer):
+    """Each is compared with those that are the same, not with all: ten times as many take about ten times as long."""
+    backend = babble(byte_tokenizer)
+    engine = Engine(backend, byte_tokenizer, batch=1)
+    prompts = [[*LETTERS * 300, LETTERS[index % 4], *(64 + int(digit) for digit in str(index))] for index in range(400)]
+    for prompt in prompts * 2:
+        engine.submit(prompt, SamplingParams(max_tokens=2, n=2))
+    engine.step()
+    load = engine.load
+    assert load.prompt_tokens == sum(map(len, prompts)) * 4
+    assert load.running + load.waiting == 400 * 4
+    assert len(engine._waiting) + len(engine._running) == 400
+    assert load.shared_tokens == sum(map(len, prompts)) * 3

@@ -25,6 +25,31 @@ def test_the_engine_gives_each_sample_what_its_own_seed_gives():
         assert alone.startswith(made[one])
 
 
+def test_the_samples_of_a_problem_share_their_work():
+    """Greedy samples all say the same: three hundred of two problems take what one of each takes."""
+    prompts = [f"# language: Python\ndef {name}(a, b):\n" for name in ("add", "larger")]
+    rows = []  # through the model
+    for samples in (1, 150):
+        native = Native(None)
+        step = native._model.backend.step
+        counted: list[int] = []
+
+        def count(sequences, ids, wanted, step=step, counted=counted):
+            counted.append(sum(map(len, ids)))
+            return step(sequences, ids, wanted)
+
+        native._model.backend.step = count
+        wanted = [
+            Wanted(f"Python/{number}", "python", prompt, index, 0.0, index)
+            for number, prompt in enumerate(prompts)
+            for index in range(samples)
+        ]
+        made = list(native.generate(wanted, Sampling(max_tokens=24)))
+        assert len(made) == 2 * samples
+        rows.append(sum(counted))
+    assert rows[1] <= rows[0]
+
+
 def test_a_prompt_too_long_for_the_model_is_cut():
     wanted = [Wanted("Python/0", "python", "x = 1\n" * 5000, 0, 0.8, 1)]
     assert len(list(Native(None).generate(wanted, Sampling(max_tokens=8)))) == 1

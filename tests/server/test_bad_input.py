@@ -83,6 +83,8 @@ def test_bodies_that_are_no_request(server, body, says):
         ({"prompt": "x", "logit_bias": {"999999": 1}}, "logit_bias"),
         ({"prompt": "x", "stop": [""]}, "stop"),
         ({"prompt": "x", "stop": ["a"] * 99}, "stop"),
+        ({"prompt": "x", "stop": "a" * 999}, "stop"),
+        ({"prompt": "x = 1\n" * 99, "echo": True, "logprobs": 20, "n": 128, "max_tokens": 0}, "logprobs"),
         ({"prompt": "x", "best_of": 1, "n": 2}, "best_of"),
         ({"prompt": "x", "best_of": 3, "stream": True}, "best_of"),
         ({"prompt": "x", "beams": 99}, "beams"),

@@ -118,6 +118,51 @@ def test_a_deadline_ends_an_answer_with_what_there_is(server):
     assert 0 < answer["usage"]["completion_tokens"] < 32 * 400
 
 
+def test_a_greedy_request_takes_one_place(server):
+    """Its hundred samples say the same, so that there is room for others beside it."""
+    ends = {}
+
+    def ask(name, **fields):
+        assert server.post("/v1/completions", prompt=PROMPT, temperature=0, **fields).status_code == 200
+        ends[name] = time.monotonic()
+
+    endless = {"logit_bias": {str(server.model.tokenizer.end_of_text): -100}}
+    many = threading.Thread(target=ask, args=("many",), kwargs={"n": 100, "max_tokens": 400} | endless)
+    many.start()
+    time.sleep(0.1)
+    ask("one", max_tokens=4)
+    many.join(60)
+    assert ends["one"] < ends["many"]
+
+
+BEAMS = {"prompt": PROMPT, "beams": 16, "length_penalty": 9, "max_tokens": 400}
+SCORES = {"prompt": [PROMPT * 60] * 30, "echo": True, "logprobs": 1, "max_tokens": 1}
+
+
+@pytest.mark.parametrize(("path", "fields"), [("beams", BEAMS), ("scores", SCORES)])
+def test_what_takes_too_long_is_given_up(server, path, fields):
+    """There are two threads for such work: five requests that ran on would hold up the sixth for a long time."""
+    for _ in range(5):
+        answer = server.post("/v1/completions", **fields, timeout=0.1)
+        assert answer.status_code == 503
+        assert "too long" in answer.json()["error"]["message"]
+    began = time.monotonic()
+    assert server.post("/v1/completions", prompt=PROMPT, beams=2, max_tokens=2).status_code == 200
+    assert server.post("/v1/completions", prompt=PROMPT, echo=True, logprobs=1, max_tokens=1).status_code == 200
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("fields", [{"echo": True}, {}])
+def test_a_stream_that_is_left_at_its_beginning_is_cancelled(server, fields):
+    asked = LONG | {"max_tokens": 450, "n": 60, "stream": True} | fields
+    with httpx.stream("POST", f"{server.url}/v1/completions", json=asked, timeout=60) as response:
+        next(response.iter_raw())
+    left = time.monotonic()
+    while server.figure("num_requests_running") + server.figure("num_requests_waiting"):
+        assert time.monotonic() - left < 2
+        time.sleep(0.05)
+
+
 def test_request_ids(server):
     assert server.get("/health", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
     made = server.get("/health", headers={"X-Request-Id": "not decent\u00e4".encode()}).headers["x-request-id"]
