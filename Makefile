@@ -18,8 +18,9 @@ setup: $(VENV)/.full
 toolchains:
 	@sh tools/install-toolchains.sh
 
+# Two at a time: most tests wait for compilers, browsers and servers.
 test: $(VENV)/.full
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.full
 	$(BIN)/ruff format --check .

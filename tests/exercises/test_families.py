@@ -55,8 +55,12 @@ def test_what_is_held_out_is_like_nothing_that_is_trained_on():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_family_in_every_language(sandbox):
-    some = [row for name in FAMILIES for row in rows(exercise(name, 77))]
+def test_every_family_runs(sandbox):
+    """Each in two languages; for every version of the emitters, `codegeex exercises check` runs all of a file."""
+    some = []
+    for place, name in enumerate(FAMILIES):
+        made = list(rows(exercise(name, 77)))
+        some += [made[place % len(made)], made[(place + 3) % len(made)]]
     checked = check(some, sandbox)
     assert not checked.failures, checked.report()["failures"][:3]
 
