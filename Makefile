@@ -1,5 +1,5 @@
 # Everything sets up what it needs in .venv. Only `demo` is enough to use the project; `test` brings PyTorch too.
-.PHONY: demo setup toolchains test check bench playground clean
+.PHONY: demo setup toolchains test test-all check bench playground clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,9 @@ toolchains:
 
 # Two at a time: most tests wait for compilers, browsers and servers.
 test: $(VENV)/.full
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+test-all: $(VENV)/.full
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.full

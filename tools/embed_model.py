@@ -4,9 +4,9 @@
 
 The recipes are those of its runs, each of which goes on from the one before it. What the card says is read from what
 they name (the corpus with its report, the runs' records) and from the reports in SCORES, a folder of runs of `codegeex
-eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE; what is not there is left out. Its
-version, and what its recipes do not know of it (--history), are yours to say. Without recipes, the card of the model
-that is there gets the scores anew:
+eval`: builtin, humaneval-x and others whose names begin so, translation-LANGUAGE, and loss.json, what `codegeex eval
+loss --json` printed; what is not there is left out. Its version, and what its recipes do not know of it (--history),
+are yours to say. Without recipes, the card of the model that is there gets the scores anew:
 
     python tools/embed_model.py SCORES
 """
@@ -29,19 +29,17 @@ from codegeex import languages, tokenizer
 from codegeex.assistant.assistant import EMBEDDED_MODEL
 from codegeex.checkpoint import Int8Source, NativeSource, write_model
 from codegeex.corpus.ledger import FILE
+from codegeex.evaluation.published import HUMANEVAL
 from codegeex.evaluation.report import read_report
 from codegeex.exercises.programs import LANGUAGES
+from codegeex.files import json_lines
 from codegeex.training import recipe as training_recipe
 
-SMALL_MODELS = (
-    ("Codex 12M", "2.00", "3.62", "8.58"),
-    ("Codex 25M", "3.21", "7.10", "12.89"),
-    ("Codex 42M", "5.06", "8.80", "15.55"),
-    ("Codex 85M", "8.22", "12.81", "22.40"),
-    ("CodeParrot 110M", "3.80", "6.57", "12.78"),
-    ("PolyCoder 160M", "2.13", "3.35", "4.88"),
-)
-"""HumanEval in Python, pass@1 / 10 / 100 per cent: Chen et al. 2021 (table 1), Xu et al. 2022 (table 3)."""
+PICTURES = {
+    False: ("loss.png", "Training and validation loss"),
+    True: ("loss-lessons.png", "Of the lessons: what is learned there are solutions alone"),
+}
+"""Whether runs learn from lessons, and where their curves are: the losses of the two do not compare."""
 
 
 def main() -> None:
@@ -67,16 +65,23 @@ def main() -> None:
             head(source.config, asked.version),
             measured(asked.scores),
             trained(source.config, records, runs, asked.history),
-            learned_from(corpus, {one.shards for _, recipe in runs for one in recipe.data.streams if one.shards}),
+            learned_from(corpus, [stream for _, recipe in runs for stream in recipe.data.streams]),
             LIMITS,
         )
         if part
     )
-    losses = draw_losses(records, [recipe for _, recipe in runs])
+    curves = {
+        PICTURES[taught][0]: draw_losses(*zip(*some, strict=True))
+        for taught in PICTURES
+        if (
+            some := [(one, recipe) for one, (_, recipe) in zip(records, runs, strict=True) if lessons(recipe) == taught]
+        )
+    }
     with tempfile.TemporaryDirectory(dir=EMBEDDED_MODEL.parent) as folder:
         made = Path(folder) / "model"
         write_model(made, source, tokenizer.load(model), {"README.md": card + "\n"})
-        (made / "loss.png").write_bytes(losses)
+        for name, picture in curves.items():
+            (made / name).write_bytes(picture)
         shutil.rmtree(EMBEDDED_MODEL, ignore_errors=True)
         made.rename(EMBEDDED_MODEL)
     size = sum(file.stat().st_size for file in EMBEDDED_MODEL.iterdir())
@@ -116,6 +121,7 @@ def measured(folder: Path) -> str:
         *map(_builtin, _reports(folder, "builtin")),
         *_generation(_reports(folder, "humaneval-x*")),
         *_translation(_reports(folder, "translation-*")),
+        *_losses(folder / "loss.json"),
     ]
     return (
         "\n\n".join(["## Scores", "In brackets: 95 % intervals, a bootstrap over problems.", *parts]) if parts else ""
@@ -149,7 +155,10 @@ def _generation(reports: Sequence[Any]) -> Iterator[str]:
         scores = " | ".join(_score(report["languages"][key], f"pass@{k}") for k in (1, 10, 100))
         count = report["settings"]["samples"]
         table.append(f"| {languages.get(key).name} | {count} | {_temperature(report)} | {scores} |")
-    table += [f"| {name}, Python | | | {' | '.join(scores)} |" for name, *scores in SMALL_MODELS]
+    table += [
+        f"| {name}, Python | | | {' | '.join(f'{score:.2f}' for score in scores)} |"
+        for name, scores in HUMANEVAL.items()
+    ]
     if found:
         yield """Generation, next to small models as published (HumanEval in Python, per cent; they saw thousands of
 times as many tokens):"""
@@ -169,6 +178,20 @@ def _translation(reports: Sequence[Any]) -> Iterator[str]:
         sampled = f"--n {count} --k 1 --temperature {_temperature(reports[0])}"
         yield f"`codegeex eval humaneval-x --output DIR --task translation --from LANGUAGE {sampled}`"
         yield "\n".join(table)
+
+
+def _losses(file: Path) -> Iterator[str]:
+    """What `codegeex eval loss` measured."""
+    if not file.exists():
+        return
+    found = json.loads(file.read_text())
+    rows = "\n".join(
+        f"| {languages.get(key).name} | {found['validation'][key]:.3f} | {found['bits_per_byte'][key]:.3f} |"
+        for key in sorted(found["bits_per_byte"])
+    )
+    yield "Held-out text, whole files of packages that training never sees:"
+    yield "`codegeex eval loss data/nano/validation`"
+    yield f"| | nats per token | bits per byte |\n|---|---|---|\n{rows}"
 
 
 def _score(scores: Any, name: str) -> str:
@@ -193,53 +216,60 @@ def _minutes(steps: Sequence[dict[str, Any]]) -> float:
     return sum(float(record["seconds"]) for record in [*ends, steps[-1]]) / 60
 
 
+def lessons(recipe: Any) -> bool:
+    """Whether a run learns from prompts and solutions, rather than from whole texts."""
+    return any(stream.examples for stream in recipe.data.streams)
+
+
 def trained(config: Any, records: list[list[dict[str, Any]]], runs: Sequence[tuple[Path, Any]], history: str) -> str:
     items, tokens, minutes = [], 0, 0.0
     for some, (path, recipe) in zip(records, runs, strict=True):
         steps = [record for record in some if "loss" in record]
         tokens, minutes = tokens + steps[-1]["tokens"], minutes + _minutes(steps)
+        streams = recipe.data.streams
+        changes = any(one.share(False) != one.share(True) for one in streams)
         mix = ", ".join(
-            f"{_percent(one.share(False))} / {_percent(one.share(True))} {Path(one.shards or one.examples).stem}"
-            for one in recipe.data.streams
+            f"{_percent(one.share(False))} {f'/ {_percent(one.share(True))} ' * changes}{_name(one)}" for one in streams
         )
         items.append(
             f"- `{path}`: {len(steps):,} steps of {recipe.batch_size} x {recipe.data.sequence_length} tokens, "
-            f"{_minutes(steps):.0f} minutes.\n  Windows before / during the decay: {mix}."
+            f"{_minutes(steps):.0f} minutes.\n  Windows{' before / during the decay' * changes}: {mix}."
         )
-    final = [record for record in records[-1] if "bits_per_byte" in record][-1]
-    rows = "\n".join(
-        f"| {languages.get(key).name} | {final['validation'][key]:.3f} | {final['bits_per_byte'][key]:.3f} |"
-        for key in sorted(final["bits_per_byte"])
-    )
     listed = "\n".join(items)
+    kinds = sorted({lessons(recipe) for _, recipe in runs})
+    learned = " In runs on lessons only the solutions are learned, not the prompts." if True in kinds else ""
+    pictures = "\n\n".join(f"![{words}]({name})" for name, words in (PICTURES[kind] for kind in kinds))
     return f"""
 ## Training
 
 {tokens / 1e6:.1f} million tokens in all ({6 * config.num_parameters * tokens:.1e} FLOP counted as 6 N D), {minutes:.0f}
 minutes on two processor cores. Muon for the hidden matrices, Adam for the rest; warm-up, plateau, linear decay.
-Documents are packed whole and do not see each other; a fifth of them are written for fill-in-the-middle. The recipes,
-whose heads have the commands that make their data and run them:
+Documents are packed whole and do not see each other.{learned} The recipes, whose heads have the commands that make
+their data and run them:
 
 {listed}
 
 {history}
 
-![Training and validation loss](loss.png)
+{pictures}"""
 
-Validation, whole files of packages that training never sees:
 
-| language | loss, nats/token | bits/byte |
-|---|---|---|
-{rows}"""
+def _name(stream: Any) -> str:
+    return Path(stream.shards or stream.examples).name.partition(".")[0]
 
 
 def _percent(share: float, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def learned_from(corpus: Path, streams: set[str]) -> str:
+def learned_from(corpus: Path, streams: Sequence[Any]) -> str:
     report = json.loads((corpus / "report.json").read_text())
-    paths = sorted(map(Path, streams))
+    paths = sorted({Path(stream.shards) for stream in streams if stream.shards})
+    told = sorted({stream.examples for stream in streams if stream.examples})
+    counted = ", ".join(f"{sum(1 for _ in json_lines(Path(file), 'lessons')):,} {Path(file).stem}" for file in told)
+    taught = (
+        f"\n- **lessons**: prompts and solutions of such problems ({counted}), made by `codegeex exercises lessons`."
+    )
     shards = {path.name: json.loads((path / "meta.json").read_text()) for path in paths}
     licences, packages = _taken(corpus)
     made = {path for name in shards if name not in ("files", "pairs") for path in _column(corpus / name, "path")}
@@ -256,15 +286,15 @@ def learned_from(corpus: Path, streams: set[str]) -> str:
 {counts}: the runs drew from these what their steps have room for.
 
 - **exercises** and **everyday**: {len(made):,} problems of {len(families)} families with solutions in six languages,
-  made by `codegeex exercises`.
+  made by `codegeex exercises`.{taught if told else ""}
 - **pairs**: docstrings and doc comments with their functions; **files**: whole source files. Both come from
   {packages:,} named releases in `recipes/nano-sources.yaml` and `recipes/languages-sources.yaml`, each with its exact
   version and licence. Files are filtered by the paper's rules and more; equal and similar ones, secrets and licence
   headers are left out.
 
 Files, pairs and exercises that share ten words in a row with a problem of {" and ".join(report["benchmarks"])} are left
-out, as are exercises with the name of one of its functions. The families that the built-in benchmark calls unseen are
-in no training data.
+out, as are exercises with the name or the solution of one of its functions, and those with the solution of a problem of
+the built-in benchmark. The families that it calls unseen are in no training data.
 
 | language | files | million characters | pairs | million tokens of exercises |
 |---|---|---|---|---|
@@ -307,7 +337,7 @@ LIMITS = """
 - Nothing was filtered for insecure code beyond secrets and addresses."""
 
 
-def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any]) -> bytes:
+def draw_losses(records: Sequence[list[dict[str, Any]]], recipes: Sequence[Any]) -> bytes:
     """A PNG of training loss (mean of 20 steps) and validation losses over tokens, the runs one after the other."""
     import matplotlib
 
@@ -315,23 +345,24 @@ def draw_losses(records: list[list[dict[str, Any]]], recipes: Sequence[Any]) -> 
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    begun, width = 0.0, 20
+    begun, most = 0.0, 20
     losses: list[tuple[float, float]] = []
     checks: dict[str, list[tuple[float, float]]] = {key: [] for key in LANGUAGES}
     for some, recipe in zip(records, recipes, strict=True):
         steps = [record for record in some if "loss" in record]
+        width = min(most, len(steps))
         per_step = steps[0]["tokens"] / steps[0]["step"] / 1e6
         losses += [
             (begun + end * per_step, sum(record["loss"] for record in steps[end - width : end]) / width)
             for end in range(width, len(steps) + 1, width)
         ]
         for record in (record for record in some if "validation" in record and (record["step"] or not begun)):
-            for key in LANGUAGES:
+            for key in checks.keys() & record["validation"].keys():
                 checks[key].append((begun + record["step"] * per_step, record["validation"][key]))
         axes.axvline(begun + recipe.schedule.decay_begins * per_step, color="0.7", linestyle=":")
         begun += len(steps) * per_step
     axes.plot(*zip(*losses, strict=True), color="0.2", label="training")
-    for key, points in checks.items():
+    for key, points in ((key, points) for key, points in checks.items() if points):
         axes.plot(*zip(*points, strict=True), marker=".", linewidth=1, label=f"files, {languages.get(key).name}")
     axes.set(xlabel="million tokens (dotted: a decay begins)", ylabel="loss, nats per token", ylim=(0, 7))
     axes.grid(alpha=0.3)

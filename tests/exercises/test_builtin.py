@@ -32,8 +32,8 @@ def test_the_set_is_whole_and_small():
 
 def test_training_data_leaves_it_out():
     names = [name for name, one in FAMILIES.items() if not one.held_out]
-    made = make(600, builtin._SEED, names, taken=builtin.tasks())
-    assert not {one.task for one in made.exercises} & builtin.tasks()
+    made = make(600, builtin._SEED, names, taken=builtin.known())
+    assert not {known for one in made.exercises for known in (one.task, one.meaning)} & builtin.known()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -104,11 +104,12 @@ def test_languages_of_a_problem_count_once():
 
 
 @pytest.mark.timeout(240)
-def test_references_of_all_problems_pass(sandbox):
-    """Each problem in one language; `codegeex exercises check` on the file runs all of them, as for every version."""
-    some = [row for row in builtin.problems() if LANGUAGES[row["number"] % len(LANGUAGES)] == row["language"]]
+def test_a_third_of_the_references_pass(sandbox):
+    """Every third one in one language; `codegeex exercises check` on the file runs all, as for every version."""
+    some = [row for row in builtin.problems() if row["number"] % 3 == 0]
+    some = [row for row in some if LANGUAGES[row["number"] // 3 % len(LANGUAGES)] == row["language"]]
     checked = check(some, sandbox)
-    assert sum(total for _, total in checked.languages.values()) == 2 * builtin.HALF
+    assert sum(total for _, total in checked.languages.values()) == 2 * builtin.HALF // 3
     assert not checked.failures, checked.report()["failures"][:3]
 
 

@@ -107,7 +107,6 @@ def units(language: str, seed: int):
         yield EMITTERS[language](one.function, one.helpers).unit(one.doc, one.examples)
 
 
-@pytest.mark.slow
 def test_rust_has_no_warnings(tmp_path):
     if not shutil.which("rustc"):
         pytest.skip("no rustc")
@@ -122,7 +121,6 @@ def test_rust_has_no_warnings(tmp_path):
     assert done.returncode == 0, done.stderr[:3000]
 
 
-@pytest.mark.slow
 def test_cpp_includes_what_it_uses(tmp_path):
     if not shutil.which("g++"):
         pytest.skip("no g++")
@@ -135,7 +133,6 @@ def test_cpp_includes_what_it_uses(tmp_path):
         assert done.returncode == 0, f"{path.read_text()}\n{done.stderr[:2000]}"
 
 
-@pytest.mark.slow
 def test_go_is_formatted(tmp_path):
     gofmt = shutil.which("gofmt")
     if not gofmt:

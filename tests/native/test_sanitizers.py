@@ -17,6 +17,7 @@ NEEDED = {"avxvnni": "avx_vnni", "avx512": "avx512_vnni"}
 """What Linux calls the instructions of kernels that many processors cannot run."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
 def test_no_sanitizer_complains(sanitizers: str, tmp_path: Path) -> None:
