@@ -95,13 +95,14 @@ def life(tmp_path_factory):
     return root, run
 
 
+@pytest.mark.timeout(300)
 def test_it_ends_with_a_model_that_writes_and_a_card_that_tells(life, monkeypatch, capsys):
     root, run = life
     capsys.readouterr()
-    run("eval", "loss", root / "data/validation", "--model", root / "second", "--windows", 2, "--json")
+    run("eval", "loss", root / "data/validation", "--model", root / "second", "--json")
     loss = json.loads(capsys.readouterr().out)
     last = json.loads((root / "second" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert loss["validation"]["python"] == pytest.approx(last["validation"]["python"], abs=0.02)
+    assert loss["validation"]["python"] == pytest.approx(last["validation"]["python"], abs=0.01)
     (root / "scores").mkdir()
     (root / "scores" / "loss.json").write_text(json.dumps(loss))
     found = importlib.util.spec_from_file_location("embed_model", TOOL)

@@ -329,8 +329,7 @@ def test_the_first_sample_of_a_request_leaves_its_sequence(byte_tokenizer):
         assert any(tokens[: len(said)] == said for tokens in kept)
 
 
-def test_a_crowd_of_prompts_is_taken_in_as_it_comes(byte_tokenizer):
-    """Each is compared with those that are the same, not with all: ten times as many take about ten times as long."""
+def test_a_prompt_waits_once_whoever_asks_for_it(byte_tokenizer):
     backend = babble(byte_tokenizer)
     engine = Engine(backend, byte_tokenizer, batch=1)
     prompts = [[*LETTERS * 300, LETTERS[index % 4], *(64 + int(digit) for digit in str(index))] for index in range(400)]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from codegeex.errors import CodeGeeXError
+from codegeex.exercises.build import add, loop, ordered, ret, span, var, when
 from codegeex.exercises.check import check
 from codegeex.exercises.emit import EMITTERS
 from codegeex.exercises.families import FAMILIES, exercise
+from codegeex.exercises.ir import Function, Name
+from codegeex.exercises.lowering import substituted
 from codegeex.exercises.make import make, rows
 from codegeex.exercises.programs import hidden_tests, program
-from codegeex.exercises.types import FLOAT
+from codegeex.exercises.types import FLOAT, INTS
 
 
 def test_there_are_many_families_and_about_a_third_of_those_that_measure_is_held_out():
@@ -106,3 +110,28 @@ def test_shapes_do_not_see_names_and_numbers():
     above = [one for one in some if "greater than" in one.doc[0] and "even" not in one.doc[0]]
     assert len({one.id for one in above}) > 10
     assert len({one.shape for one in above}) <= 2  # an expression, or a loop
+
+
+X, XS, N = var("x"), var("xs", INTS), var("n")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([ret(ordered(XS))], [ret(ordered(XS, X, (X, True)))]),
+        ([loop(X, span(0, N), [add(N, X)]), ret(XS)], [loop(X, span(0, N, 2), [add(N, X)]), ret(XS)]),
+        ([when(N > 1, [add(N, 1)], [add(N, 2)]), ret(XS)], [when(N > 1, [add(N, 1)]), add(N, 2), ret(XS)]),
+        ([when(N > 1, [add(N, 1), add(N, 2)]), ret(XS)], [when(N > 1, [add(N, 1)], [add(N, 2)]), ret(XS)]),
+    ],
+)
+def test_solutions_that_do_something_else_mean_something_else(one, other):
+    drawn = exercise("filter_numbers", 1)
+    first, second = (Function("f", (XS, N), INTS, tuple(body)) for body in (one, other))
+    assert replace(drawn, function=first).meaning != replace(drawn, function=second).meaning
+    renamed = replace(first, name="g")
+    for name, wanted in ((XS, "items"), (N, "k"), (X, "each")):
+        named = Name(wanted, name.type)
+        params = tuple(named if param == name else param for param in renamed.params)
+        body = tuple(substituted(statement, name, named) for statement in renamed.body)
+        renamed = replace(renamed, params=params, body=body)
+    assert replace(drawn, function=renamed).meaning == replace(drawn, function=first).meaning

@@ -129,9 +129,10 @@ def test_a_greedy_request_takes_one_place(server):
         ends[name] = time.monotonic()
 
     endless = {"logit_bias": {str(server.model.tokenizer.end_of_text): -100}}
-    many = threading.Thread(target=ask, args=("many",), kwargs={"n": 100, "max_tokens": 400} | endless)
+    many = threading.Thread(target=ask, args=("many",), kwargs={"n": 100, "max_tokens": 150} | endless)
     many.start()
-    time.sleep(0.1)
+    while server.model.engine.load.running < 100:
+        time.sleep(0.01)
     ask("one", max_tokens=4)
     many.join(60)
     assert ends["one"] < ends["many"]

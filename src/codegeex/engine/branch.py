@@ -87,7 +87,7 @@ class Branch:
         tokens: the prompt and what has been drawn.
         samples: whose text this is so far.
         lookup: guesses at the next tokens; None for no guesses.
-        keep: whether its sequence is kept at the end: the first sample of a request has ended here.
+        keep: whether its sequence is kept at the end: the first sample of a request has ended or been cancelled here.
         handle: its sequence, where it has one.
         computed: how many of the tokens the sequence holds.
     """

@@ -44,7 +44,7 @@ SCORED = 64
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Samples in the batch and waiting, and tokens since the engine was made."""
+    """Samples in the batch and waiting (those of a request that no step has seen count as one), and tokens in all."""
 
     running: int
     waiting: int
@@ -287,16 +287,18 @@ class Engine:
 
     def _admit(self) -> None:
         """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
+        computing = [other for other in self._running if other.missing > 1]
         for branch in list(self._waiting):
             if (self._crowded and self._running) or len(self._running) == self._batch:
                 return
-            if any(other.will_hold(branch.tokens) for other in self._running):
+            if any(other.will_hold(branch.tokens) for other in computing):
                 continue
             branch.handle, branch.computed = self._sequence_for(branch.tokens)
             self._waiting.remove(branch)
             if not any(sample.text.tokens for sample in branch.samples):  # it is not one that has returned
                 self._shared_tokens += branch.computed
             self._running.append(branch)
+            computing.append(branch)
 
     def _receive(self) -> None:
         """Take in the prompts that have come: each waits, or joins the branch of the same one."""

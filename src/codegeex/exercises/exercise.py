@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from codegeex.errors import CodeGeeXError
@@ -15,7 +15,7 @@ from codegeex.exercises.emit.base import Case
 from codegeex.exercises.interpreter import evaluate
 from codegeex.exercises.ir import Function
 from codegeex.exercises.lowering import lowered, substituted
-from codegeex.exercises.types import INTS, Value
+from codegeex.exercises.types import INTS, Type, Value
 
 EXAMPLES = 2
 """Calls that a docstring shows; they are among the tests."""
@@ -139,25 +139,27 @@ def _with_loops(function: Function) -> Function:
 
 
 def _tree(function: Function, literals: bool = True) -> str:
-    """The tree without names; which name is which still counts."""
+    """The tree without names, perhaps without literals; which name is which still counts."""
     order: dict[str, int] = {}
 
-    def written(node: ir.Node) -> str:
-        inside = ",".join(written(child) for child in ir.children(node))
-        match node:
-            case ir.Comment():
-                return ""
+    def written(part: Any) -> str:
+        match part:
             case ir.Name(name, type_):
                 return f"v{order.setdefault(name, len(order))}:{type_.name}"
             case ir.Lit(value, type_):
                 return f"{value if literals else 'lit'!r}:{type_.name}"
-            case ir.Op(name):
-                return f"{name}({inside})"
-            case ir.Fold(kind) | ir.Extreme(kind):
-                return f"{kind}({inside})"
-            case ir.Augment(how):
-                return f"{how}=({inside})"
-        return f"{type(node).__name__}({inside})"
+            case ir.Call(called, args):
+                return f"f{order.setdefault(called, len(order))}{written(args)}"
+            case Function(name, params, result, body):
+                return f"f{order.setdefault(name, len(order))}{written(params)}{result.name}{written(body)}"
+            case ir.Expr() | ir.Statement():
+                inside = ",".join(written(getattr(part, one.name)) for one in fields(part))  # type: ignore[arg-type]
+                return f"{type(part).__name__}({inside})"
+            case tuple():
+                return f"[{';'.join(written(one) for one in part if not isinstance(one, ir.Comment))}]"
+            case Type():
+                return part.name
+        return repr(part)  # an operation, a direction, a step
 
     return written(function)
 

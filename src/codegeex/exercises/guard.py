@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,32 +89,33 @@ class Guard:
 
 
 def canonical(code: str) -> str:
-    """The last function of a Python text without docstring and annotations, its own names replaced by numbers.
+    """The last function of a Python text without docstring and annotations, its arguments and variables numbered.
 
     Two functions that differ in such things only are given the same text; "" is given where there is no function, or
     none that does anything.
     """
     try:
-        functions = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
-    except (SyntaxError, ValueError):  # other languages, and prompts that are no whole function
+        with warnings.catch_warnings(action="ignore"):  # of what a string of somebody's escapes
+            functions = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+        if not functions:
+            return ""
+        function = functions[-1]
+        if ast.get_docstring(function) is not None:
+            del function.body[0]
+        if not function.body or isinstance(function.body[0], ast.Pass):
+            return ""
+        order = {function.name: "f"}
+        for node in ast.walk(function):
+            if isinstance(node, ast.arg):
+                order.setdefault(node.arg, f"v{len(order)}")
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                order.setdefault(node.id, f"v{len(order)}")
+        return ast.unparse(_Numbered(order).visit(function))
+    except (SyntaxError, ValueError, RecursionError):  # other languages, prompts that are no whole function, monsters
         return ""
-    if not functions:
-        return ""
-    function = functions[-1]
-    if ast.get_docstring(function) is not None:
-        del function.body[0]
-    if not function.body or isinstance(function.body[0], ast.Pass):
-        return ""
-    order = {function.name: "f"}
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            order.setdefault(node.arg, f"v{len(order)}")
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            order.setdefault(node.id, f"v{len(order)}")
-    return ast.unparse(_Plain(order).visit(function))
 
 
-class _Plain(ast.NodeTransformer):
+class _Numbered(ast.NodeTransformer):
     """Replaces names, and leaves out what they are said to be."""
 
     def __init__(self, order: dict[str, str]):

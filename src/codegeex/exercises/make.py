@@ -36,7 +36,7 @@ class Made:
         duplicates: draws that gave what was there already.
         shapes: how many of each shape, see `Exercise.shape`.
         refused: how many were too near to the benchmark, for each reason.
-        nearest: those that were taken and come nearest to it, the nearest first.
+        nearest: those that were taken and come nearest to it, see `nearest`.
     """
 
     exercises: list[Exercise] = field(default_factory=list)
@@ -121,11 +121,11 @@ def make(
     return made
 
 
-def nearest(found: Iterable[tuple[Likeness, Exercise]]) -> list[tuple[Likeness, Exercise]]:
+def nearest(found: Sequence[tuple[Likeness, Exercise]]) -> list[tuple[Likeness, Exercise]]:
     """The `NEAREST` that come nearest to the benchmark in wording, and as many in solution; every problem once."""
     chosen = []
     for of in ("solution", "wording"):
-        best = sorted((pair for pair in found if pair[0].of == of), key=lambda pair: -pair[0].share)
+        best = sorted((pair for pair in found if pair[0].of == of and pair[0].problem), key=lambda pair: -pair[0].share)
         firsts = {pair[0].problem: pair for pair in reversed(best)}
         chosen += sorted(firsts.values(), key=lambda pair: -pair[0].share)[:NEAREST]
     return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,10 +70,13 @@ def routes(service: Service) -> APIRouter:
                         "ask for fewer prompts, choices or logprobs.",
                         param="logprobs",
                     )
+                began = time.monotonic()
                 scores = _scored(service, [task.prompt for task in tasks], body.logprobs, body.timeout)
                 scored = await until_gone(scores, http.receive) or ()
                 if not scored:
                     return Response(status_code=499)
+                left = service.deadline(body.timeout) - (time.monotonic() - began)
+                body = body.model_copy(update={"timeout": max(left, 0.001)})  # one deadline for both
         return await Reply(service, http, body, params, tasks, "text_completion", scored).send()
 
     return router

@@ -47,6 +47,9 @@ def measure(model: Path, data: Path, windows: int) -> dict[str, Any]:
         data: validation directory: token shards or examples, one set a language.
         windows: how many of each, of as many tokens as the model holds.
 
+    Returns:
+        "validation": nats per token, and "bits_per_byte", of each language; None where they are not finite.
+
     Raises:
         CodeGeeXError: one of them is not there, or they belong to different tokenizers.
     """

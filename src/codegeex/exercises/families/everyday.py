@@ -1,7 +1,8 @@
 """What people ask for first: small programs that everybody knows, in the words that everybody uses.
 
-They are for training alone: a benchmark of them would measure memory. None of them is a problem of HumanEval, which has
-many of their kind: no primes, palindromes, Fibonacci numbers, vowels, greatest common divisors, sums of two numbers.
+They are for training alone: a benchmark of them would measure memory. HumanEval has many of their kind, so there are no
+primes, palindromes, Fibonacci numbers, vowels, greatest common divisors, sums of two numbers. What comes as near as the
+length of a text, `--benchmark` refuses.
 """
 
 from __future__ import annotations
