@@ -124,7 +124,15 @@ def measured(folder: Path) -> str:
         *_losses(folder / "loss.json"),
     ]
     return (
-        "\n\n".join(["## Scores", "In brackets: 95 % intervals, a bootstrap over problems.", *parts]) if parts else ""
+        "\n\n".join(
+            [
+                "## Scores",
+                "In brackets: 95 % intervals, a bootstrap over problems, of the built-in benchmark over families.",
+                *parts,
+            ]
+        )
+        if parts
+        else ""
     )
 
 

@@ -72,6 +72,20 @@ def test_the_interval_covers_as_often_as_it_says():
     assert 180 <= covered <= 199
 
 
+def test_problems_of_a_kind_count_as_one():
+    """Kinds of three problems that stand or fall together: drawn one by one, they would promise too much."""
+    random = np.random.default_rng(3)
+    covered = {True: 0, False: 0}
+    for _ in range(200):
+        counts = [(1, int(right)) for right in random.uniform(0, 1, 40) < 0.5 for _ in range(3)]
+        kinds = [f"kind {place // 3}" for place in range(120)]
+        for known in covered:
+            low, high = passk.interval(counts, 1, draws=400, kinds=kinds if known else None)
+            covered[known] += low <= 0.5 <= high
+    assert 180 <= covered[True] <= 199
+    assert covered[False] < 165
+
+
 def test_the_paired_test_against_every_permutation():
     ours, theirs = [0.9, 0.8, 0.3, 0.5, 0.5, 0.1], [0.5, 0.9, 0.1, 0.5, 0.2, 0.0]
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]

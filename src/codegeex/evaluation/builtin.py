@@ -93,18 +93,18 @@ def split_scores(report: Mapping[str, Any], problems: Mapping[str, Sequence[Buil
 
     Returns:
         seen_pass@1 and unseen_pass@1, the means over all languages, and "seen_pass@1 interval" and so on, where 95 % of
-        the scores lie that other problems would have given; what has no judged problem is left out.
+        the scores lie that other families would have given; what has no judged problem is left out.
     """
-    held_out = {problem.task_id: problem.held_out for some in problems.values() for problem in some}
-    # A problem is one, in however many languages: they stand or fall together.
-    tallies: dict[bool, dict[str, tuple[int, int]]] = {False: {}, True: {}}
+    known = {problem.task_id: problem for some in problems.values() for problem in some}
+    # A problem is one, in however many languages: they stand or fall together, as those of a family do.
+    tallies: dict[bool, dict[tuple[str, str], tuple[int, int]]] = {False: {}, True: {}}
     for task, tally in report["problems"].items():
-        kind, number = tallies[held_out[task]], task.rpartition("/")[2]
-        samples, passed = kind.get(number, (0, 0))
-        kind[number] = samples + tally["samples"], passed + tally["passed"]
+        half, one = tallies[known[task].held_out], (known[task].family, task.rpartition("/")[2])
+        samples, passed = half.get(one, (0, 0))
+        half[one] = samples + tally["samples"], passed + tally["passed"]
     scores: dict[str, Any] = {}
     for held, name in ((False, "seen_pass@1"), (True, "unseen_pass@1")):
         if counts := list(tallies[held].values()):
             scores[name] = mean_pass_at_k(counts, 1)
-            scores[f"{name} interval"] = interval(counts, 1)
+            scores[f"{name} interval"] = interval(counts, 1, kinds=[family for family, _ in tallies[held]])
     return scores

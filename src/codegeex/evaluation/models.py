@@ -19,8 +19,8 @@ from codegeex.errors import CodeGeeXError, WorkFailed
 from codegeex.evaluation.programs import CompletionRule
 
 _IN_FLIGHT = 128
-"""No further problem is begun while so many samples run, which fill the batch. Those of a problem begin together, as they
-share their work while they say the same."""
+"""No further problem is begun while so many samples run, which fill the batch. Those of a problem begin together, as
+they share their work while they say the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,23 @@ def mean_pass_at_k(counts: Sequence[tuple[int, int]], k: int) -> float:
     return math.fsum(pass_at_k(samples, passed, k) for samples, passed in counts) / len(counts)
 
 
-def interval(counts: Sequence[tuple[int, int]], k: int, draws: int = 2000) -> tuple[float, float]:
-    """Where 95 % of the scores lie that other problems of the kind would have given: a bootstrap over problems."""
+def interval(
+    counts: Sequence[tuple[int, int]], k: int, draws: int = 2000, kinds: Sequence[str] | None = None
+) -> tuple[float, float]:
+    """Where 95 % of the scores lie that other problems would have given: a bootstrap over problems.
+
+    Args:
+        counts: (samples, passed) of each problem.
+        k: of pass@k.
+        draws: of the bootstrap.
+        kinds: of each problem, where several are of one kind and stand or fall together; kinds are then drawn whole.
+    """
     values = np.array([pass_at_k(samples, passed, k) for samples, passed in counts])
+    _, kind = np.unique(np.arange(len(values)) if kinds is None else np.array(kinds), return_inverse=True)
+    sums, sizes = np.bincount(kind, values), np.bincount(kind)
     random = np.random.default_rng(0)  # the same scores, the same interval
-    means = values[random.integers(0, len(values), (draws, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    drawn = random.integers(0, len(sums), (draws, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 
