@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codegeex.engine.sampling import Sampler, SamplingParams, log_softmax, probabilities
+from codegeex.engine.sampling import Row, Sampler, SamplingParams, log_softmax, probabilities
 from codegeex.errors import CodeGeeXError
 
 LOGITS = np.log(np.array([0.4, 0.05, 0.25, 0.1, 0.2], dtype=np.float32))
@@ -91,7 +91,7 @@ def test_what_the_filters_keep(weights: list[float], changes: dict[str, Any], ke
 def test_draws_follow_the_distribution(params: SamplingParams) -> None:
     draws = 4000
     sampler = Sampler(params, seed=11, index=0)
-    counts = np.bincount([sampler.draw(LOGITS)[0] for _ in range(draws)], minlength=len(LOGITS))
+    counts = np.bincount([sampler.draw(Row(LOGITS))[0] for _ in range(draws)], minlength=len(LOGITS))
     expected = draws * np.array(
         by_definition(LOGITS.tolist(), params.temperature, params.top_k, params.top_p)
         if not params.greedy
@@ -109,7 +109,7 @@ def test_draws_follow_the_distribution(params: SamplingParams) -> None:
 @given(LOGIT_LISTS)
 def test_greedy_takes_the_likeliest(logits: list[float]) -> None:
     array = np.array(logits, dtype=np.float32)
-    token, *_ = Sampler(SamplingParams(temperature=0), seed=0, index=0).draw(array)
+    token, *_ = Sampler(SamplingParams(temperature=0), seed=0, index=0).draw(Row(array))
     assert array[token] == array.max()
     result = probabilities(array, SamplingParams(temperature=0))
     assert (result[token], result.sum()) == (1, 1)
@@ -127,7 +127,7 @@ def test_a_tiny_temperature_is_nearly_greedy(logits: list[float], temperature: f
 def test_seed_and_index_make_the_stream() -> None:
     def stream(seed: int, index: int) -> list[int]:
         sampler = Sampler(SamplingParams(), seed, index)
-        return [sampler.draw(LOGITS)[0] for _ in range(40)]
+        return [sampler.draw(Row(LOGITS))[0] for _ in range(40)]
 
     assert stream(3, 1) == stream(3, 1)
     assert len({tuple(stream(seed, index)) for seed in (0, 1, 2) for index in (0, 1, 2)}) == 9
@@ -137,13 +137,13 @@ def test_seed_and_index_make_the_stream() -> None:
 def test_logprobs_are_of_the_plain_distribution(params: SamplingParams) -> None:
     sampler = Sampler(params, seed=5, index=0)
     for _ in range(20):
-        token, logprob, _ = sampler.draw(LOGITS + 3)
+        token, logprob, _ = sampler.draw(Row(LOGITS + 3))
         assert logprob == pytest.approx(float(LOGITS[token]), abs=1e-6)
 
 
 def frequencies(params: SamplingParams, draws: int = 4000) -> Any:
     """How often each token comes first, over many seeds."""
-    first = [Sampler(params, seed, index=0).draw(LOGITS).token for seed in range(draws)]
+    first = [Sampler(params, seed, index=0).draw(Row(LOGITS)).token for seed in range(draws)]
     return np.bincount(first, minlength=len(LOGITS)) / draws
 
 
@@ -166,16 +166,16 @@ def test_penalties_count_what_was_generated() -> None:
     """Greedy choices from equal logits walk in circles: each token waits until all others are as much used."""
     logits = np.array([0.3, 0.2, 0.1, 0.0], dtype=np.float32)
     sampler = Sampler(SamplingParams(temperature=0, frequency_penalty=1.0), seed=0, index=0)
-    assert [sampler.draw(logits).token for _ in range(12)] == [0, 1, 2, 3] * 3
+    assert [sampler.draw(Row(logits)).token for _ in range(12)] == [0, 1, 2, 3] * 3
     sampler = Sampler(SamplingParams(temperature=0, presence_penalty=1.0), seed=0, index=0)
-    assert [sampler.draw(logits).token for _ in range(6)] == [0, 1, 2, 3, 0, 0]
+    assert [sampler.draw(Row(logits)).token for _ in range(6)] == [0, 1, 2, 3, 0, 0]
 
 
 @given(LOGIT_LISTS, st.integers(1, 6))
 def test_the_likeliest_are_reported_of_the_plain_distribution(logits: list[float], count: int) -> None:
     array = np.array(logits, dtype=np.float32)
     params = SamplingParams(top_logprobs=count, logit_bias={0: -50.0}, temperature=0.5)
-    choice = Sampler(params, seed=0, index=0).draw(array)
+    choice = Sampler(params, seed=0, index=0).draw(Row(array))
     plain = log_softmax(array)
     assert [logprob for _, logprob in choice.top] == sorted(plain, reverse=True)[:count]
     assert all(plain[token] == logprob for token, logprob in choice.top)

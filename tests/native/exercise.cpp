@@ -113,7 +113,8 @@ int exercise(const char* kernels) {
   const std::vector<float> logits = random_floats(5000);
   for (const Sampling& sampling : {Sampling{0, 0, 1}, Sampling{1, 0, 1}, Sampling{0.5f, 40, 0.9f}, Sampling{2, 0, 0.3f}})
     for (const double uniform : {0.0, 0.4, 0.999999})
-      if (choose(*find_kernels(kernels), logits.data(), int(logits.size()), sampling, uniform).token < 0) differences++;
+      if (Distribution(*find_kernels(kernels), logits.data(), int(logits.size()), sampling).draw(uniform).token < 0)
+        differences++;
   return differences;
 }
 

@@ -256,7 +256,7 @@ def test_choosing_follows_the_reference(count: int, seed: int, temperature: floa
     expected = probabilities(logits, SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p))
     cumulative = np.cumsum(expected)
     for uniform in (0.0, *random.random(5), 1 - 2**-53):
-        token, logprob = _native.choose(logits, temperature, top_k, top_p, uniform)
+        token, logprob = _native.Distribution(logits, temperature, top_k, top_p).draw(uniform)
         # Sums differ in their last digits: the token is one whose interval begins or ends within 1e-5 of the point.
         below = cumulative[token] - expected[token]
         assert expected[token] > 0 or np.isclose(logits[token], logits[expected > 0].min(), atol=1e-5)
@@ -266,8 +266,10 @@ def test_choosing_follows_the_reference(count: int, seed: int, temperature: floa
 
 def test_impossible_choices_raise() -> None:
     logits = np.zeros(5, np.float32)
-    for arguments in ((-1.0, 0, 1.0, 0.5), (1.0, -1, 1.0, 0.5), (1.0, 0, 0.0, 0.5), (1.0, 0, 1.0, 1.0)):
+    for arguments in ((-1.0, 0, 1.0), (1.0, -1, 1.0), (1.0, 0, 0.0)):
         with pytest.raises(ValueError, match="impossible"):
-            _native.choose(logits, *arguments)
+            _native.Distribution(logits, *arguments)
+    with pytest.raises(ValueError, match="impossible"):
+        _native.Distribution(logits, 1.0, 0, 1.0).draw(1.0)
     with pytest.raises(ValueError, match="no logits"):
-        _native.choose(logits[:0], 1.0, 0, 1.0, 0.5)
+        _native.Distribution(logits[:0], 1.0, 0, 1.0)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import zip_longest
-
-import numpy as np
-from numpy.typing import NDArray
 
 from codegeex.engine.backend import Handle
 from codegeex.engine.lookup import PromptLookup
-from codegeex.engine.sampling import Probabilities, Sampler
+from codegeex.engine.sampling import Row, Sampler
 from codegeex.engine.text import Event, Finished, GrowingText
 
 SHARED = 16
@@ -54,19 +50,11 @@ class Sample:
     text: GrowingText
     sampler: Sampler
 
-    def draw(
-        self, logits: NDArray[np.float32], guess: list[int], plain: Callable[[int], Probabilities]
-    ) -> tuple[int, ...]:
-        """Tokens as long as the guess is drawn; then tell the request.
-
-        Args:
-            logits: [1 + guessed, V].
-            guess: the next tokens, perhaps.
-            plain: gives the log-probabilities [V] of a row, computed once for all samples.
-        """
+    def draw(self, rows: Sequence[Row], guess: Sequence[int]) -> tuple[int, ...]:
+        """Tokens from 1 + guessed rows, as long as the guess is drawn; then tell the request."""
         drawn: list[int] = []
-        for place, (row, guessed) in enumerate(zip_longest(logits, guess)):
-            choice = self.sampler.draw(row, partial(plain, place))
+        for row, guessed in zip_longest(rows, guess):
+            choice = self.sampler.draw(row)
             self.text.add(choice)
             drawn.append(choice.token)
             if self.text.finish_reason is not None or choice.token != guessed:

@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from queue import SimpleQueue
 from weakref import WeakValueDictionary
@@ -33,7 +32,7 @@ from codegeex.engine.backend import Backend, Handle
 from codegeex.engine.beam import beam_search
 from codegeex.engine.branch import SHARED, Branch, Request, Sample, common
 from codegeex.engine.lookup import PromptLookup
-from codegeex.engine.sampling import Choice, Sampler, SamplingParams, likeliest, log_softmax
+from codegeex.engine.sampling import Choice, Row, Sampler, SamplingParams, likeliest, log_softmax
 from codegeex.engine.text import Event, Finished, GrowingText, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
@@ -429,11 +428,11 @@ class Engine:
     def _grow(self, entry: _Work, logits: NDArray[np.float32]) -> None:
         """Let every sample of a branch draw from `logits` [1 + guessed, V]; who draws something else leaves it."""
         branch = entry.branch
-        plain = cache(lambda place: log_softmax(logits[place]))
+        rows = [Row(row) for row in logits]
         ways: dict[tuple[int, ...], list[Sample]] = {}
         for sample in branch.samples:
             try:
-                drawn = sample.draw(logits, entry.guess, plain)
+                drawn = sample.draw(rows, entry.guess)
             except Exception as error:  # one request's own trouble, such as a stop rule that fails, is not the others'
                 sample.request.fail(error)
                 continue

@@ -6,18 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codegeex.errors import CodeGeeXError
-
-_choose: Callable[..., tuple[int, float]] | None
-try:
-    from codegeex._native import choose as _choose
-except ImportError:  # installed without a compiler
-    _choose = None
 
 Probabilities = NDArray[np.float64]
 
@@ -175,6 +170,48 @@ def likeliest(logprobs: Probabilities, count: int) -> Likeliest:
     return tuple((int(index), float(logprobs[index])) for index in largest(logprobs, count))
 
 
+class NumpyDistribution:
+    """What a token is drawn from, given logits [V]; arguments as in `SamplingParams`."""
+
+    def __init__(self, logits: NDArray[np.float32], temperature: float, top_k: int, top_p: float):
+        params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p)
+        self._cumulative = np.cumsum(probabilities(logits, params))
+        self._logprobs = log_softmax(logits)
+
+    def draw(self, uniform: float) -> tuple[int, float]:
+        """The token that `uniform` in [0, 1) points at, where all lie side by side, and its log-probability."""
+        token = int(np.searchsorted(self._cumulative, uniform * self._cumulative[-1], side="right"))
+        return token, float(self._logprobs[token])
+
+
+_make: Callable[[NDArray[np.float32], float, int, float], Any]
+try:
+    from codegeex import _native
+except ImportError:  # installed without a compiler
+    _make = NumpyDistribution
+else:
+    _make = _native.Distribution
+
+
+class Row:
+    """Logits [V] of a next token, and what is made of them: once for all samples that draw from them."""
+
+    def __init__(self, logits: NDArray[np.float32]):
+        self.logits = logits
+        self._distributions: dict[tuple[float, int, float], Any] = {}
+
+    @cached_property
+    def logprobs(self) -> Probabilities:
+        """See `log_softmax`."""
+        return log_softmax(self.logits)
+
+    def distribution(self, arguments: tuple[float, int, float]) -> Any:
+        """By temperature, top-k and top-p."""
+        if arguments not in self._distributions:
+            self._distributions[arguments] = _make(self.logits, *arguments)
+        return self._distributions[arguments]
+
+
 class Sampler:
     """Draws the tokens of one sample, from its own stream of random numbers."""
 
@@ -182,23 +219,19 @@ class Sampler:
         self._params = params
         self._rng = np.random.default_rng([seed, index])
         self._counts: Counter[int] = Counter()
-        # As the compiled function takes them; beyond these bounds a value means the same.
+        # As the compiled class takes them; beyond these bounds a value means the same.
         self._arguments = (min(params.temperature, 1e30), min(params.top_k, 2**31 - 1), max(params.top_p, 1e-30))
 
-    def draw(self, logits: NDArray[np.float32], plain: Callable[[], Probabilities] | None = None) -> Choice:
-        """A token for logits [V], whose `log_softmax` `plain` gives where somebody has computed it."""
+    def draw(self, row: Row) -> Choice:
+        """The next token."""
         params = self._params
         uniform = 0.0 if params.greedy else self._rng.random()
-        source = self._adjusted(logits) if params.adjusts else logits
-        if _choose is not None:
-            token, logprob = _choose(source, *self._arguments, uniform)
-        else:
-            token, logprob = choose(source, params, uniform)
+        source = Row(self._adjusted(row.logits)) if params.adjusts else row
+        token, logprob = source.distribution(self._arguments).draw(uniform)
         if not (params.adjusts or params.top_logprobs):
             return Choice(token, logprob)
         self._counts[token] += 1
-        logprobs = plain() if plain else log_softmax(logits)
-        return Choice(token, float(logprobs[token]), likeliest(logprobs, params.top_logprobs))
+        return Choice(token, float(row.logprobs[token]), likeliest(row.logprobs, params.top_logprobs))
 
     def _adjusted(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits with the bias and the penalties, without tokens below `min_p`."""
@@ -212,13 +245,3 @@ class Sampler:
         if params.min_p and not params.greedy:
             logits[logits < logits.max() + params.temperature * math.log(params.min_p)] = -np.inf
         return logits
-
-
-def choose(logits: NDArray[np.float32], params: SamplingParams, uniform: float) -> tuple[int, float]:
-    """The token that `uniform` in [0, 1) points at where probabilities lie side by side in the order of their ids."""
-    if params.greedy:
-        token = int(logits.argmax())
-    else:
-        cumulative = np.cumsum(probabilities(logits, params))
-        token = int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
-    return token, float(log_softmax(logits)[token])

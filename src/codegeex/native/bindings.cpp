@@ -130,13 +130,17 @@ class LockedModel {
   unsigned long long checksum_ = 0;
 };
 
-nb::tuple choose_token(Array<float, 1> logits, float temperature, int top_k, float top_p, double uniform) {
+Distribution make_distribution(Array<float, 1> logits, float temperature, int top_k, float top_p) {
   require(logits.shape(0) > 0, "there are no logits");
-  require(temperature >= 0 && std::isfinite(temperature) && top_k >= 0 && top_p > 0 && top_p <= 1 && uniform >= 0 &&
-              uniform < 1,
+  require(temperature >= 0 && std::isfinite(temperature) && top_k >= 0 && top_p > 0 && top_p <= 1,
           "impossible sampling arguments");
   static const Kernels* const kernels = find_kernels("auto");
-  const Choice choice = choose(*kernels, logits.data(), int(logits.shape(0)), {temperature, top_k, top_p}, uniform);
+  return {*kernels, logits.data(), int(logits.shape(0)), {temperature, top_k, top_p}};
+}
+
+nb::tuple draw(const Distribution& distribution, double uniform) {
+  require(uniform >= 0 && uniform < 1, "impossible sampling arguments");
+  const Choice choice = distribution.draw(uniform);
   return nb::make_tuple(choice.token, choice.logprob);
 }
 
@@ -160,8 +164,14 @@ NB_MODULE(_native, module) {
     codegeex::require(hidden > 0 && layers >= 0 && heads > 0, "every size must be positive");
     return codegeex::Shape{hidden, layers, heads, 1, 1, 1, 0}.page_halfs() * 2;
   }, "Bytes that a page of the key-value cache takes.", "hidden"_a, "layers"_a, "heads"_a);
-  module.def("choose", codegeex::choose_token, "Choose a token for logits [V]; returns it and its log-probability.",
-             "logits"_a.noconvert(), "temperature"_a, "top_k"_a, "top_p"_a, "uniform"_a);
+  nb::class_<codegeex::Distribution>(module, "Distribution", "What a token is drawn from, given logits [V].")
+      .def(
+          "__init__",
+          [](codegeex::Distribution* self, codegeex::Array<float, 1> logits, float temperature, int top_k, float top_p) {
+            new (self) codegeex::Distribution(codegeex::make_distribution(logits, temperature, top_k, top_p));
+          },
+          "logits"_a.noconvert(), "temperature"_a, "top_k"_a, "top_p"_a)
+      .def("draw", codegeex::draw, "The token that `uniform` in [0, 1) points at, and its log-probability.", "uniform"_a);
   nb::class_<LockedModel>(module, "Model")
       .def(
           "__init__",

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace codegeex {
 namespace {
@@ -12,21 +11,6 @@ constexpr std::size_t kGlance = 128;  // weights that are passed over together w
 
 int first_of(const float* values, int count, float value) {
   return int(std::find(values, values + count, value) - values);
-}
-
-// The token that `target` points at in the running sum of all weights.
-int draw_from_all(const std::vector<float>& weights, const std::vector<double>& blocks, double target) {
-  std::size_t block = 0;
-  while (block + 1 < blocks.size() && target >= blocks[block]) target -= blocks[block++];
-  const std::size_t begin = block * kBlock, end = std::min(weights.size(), begin + kBlock);
-  std::size_t last = begin;
-  for (std::size_t token = begin; token < end; token++) {
-    if (weights[token] == 0) continue;
-    last = token;
-    target -= double(weights[token]);
-    if (target < 0) break;
-  }
-  return int(last);
 }
 
 // The tokens that stay after top-k and top-p, most likely first. The likeliest has weight 1, so looking only at weights
@@ -74,35 +58,58 @@ std::vector<int> keep(const Kernels& kernels, const std::vector<float>& weights,
 
 }  // namespace
 
-Choice choose(const Kernels& kernels, const float* logits, int count, const Sampling& sampling, double uniform) {
-  const float top = kernels.maximum(logits, count);
-  const double log_total = std::log(kernels.exp_sum(logits, count, top, 1.0f, nullptr));
-  const auto choice = [&](int token) { return Choice{token, double(logits[token] - top) - log_total}; };
-  if (sampling.temperature == 0) return choice(first_of(logits, count, top));
-
+Distribution::Distribution(const Kernels& kernels, const float* logits, int count, const Sampling& sampling)
+    : top_(double(kernels.maximum(logits, count))) {
+  const float top = float(top_);
+  log_total_ = std::log(kernels.exp_sum(logits, count, top, 1.0f, nullptr));
+  if (sampling.temperature == 0) {
+    tokens_ = {first_of(logits, count, top)};
+    weights_ = {1}, logits_ = {top}, total_ = 1;
+    return;
+  }
   thread_local std::vector<float> weights;
-  thread_local std::vector<double> blocks;
   weights.resize(std::size_t(count));
-  blocks.clear();
-  double total = 0;
   const float factor = std::min(1 / sampling.temperature, 1e30f);  // of a temperature so small that it is greedy
   for (int begin = 0; begin < count; begin += kBlock) {
     const int length = std::min(kBlock, count - begin);
-    blocks.push_back(kernels.exp_sum(logits + begin, length, top, factor, weights.data() + begin));
-    total += blocks.back();
+    blocks_.push_back(kernels.exp_sum(logits + begin, length, top, factor, weights.data() + begin));
+    total_ += blocks_.back();
   }
-  if (sampling.top_k == 0 && sampling.top_p >= 1) return choice(draw_from_all(weights, blocks, uniform * total));
+  if (sampling.top_k == 0 && sampling.top_p >= 1) {
+    weights_ = weights;
+    logits_.assign(logits, logits + count);
+    return;
+  }
+  tokens_ = keep(kernels, weights, total_, sampling);
+  std::sort(tokens_.begin(), tokens_.end());
+  total_ = 0;
+  for (const int token : tokens_) {
+    weights_.push_back(weights[std::size_t(token)]);
+    logits_.push_back(logits[token]);
+    total_ += double(weights_.back());
+  }
+}
 
-  std::vector<int> kept = keep(kernels, weights, total, sampling);
-  std::sort(kept.begin(), kept.end());
-  total = 0;
-  for (const int token : kept) total += double(weights[std::size_t(token)]);
-  double target = uniform * total;
-  for (const int token : kept) {
-    target -= double(weights[std::size_t(token)]);
-    if (target < 0) return choice(token);
+Choice Distribution::draw(double uniform) const {
+  const int place = find(uniform * total_);
+  return {tokens_.empty() ? place : tokens_[std::size_t(place)], double(logits_[std::size_t(place)]) - top_ - log_total_};
+}
+
+int Distribution::find(double target) const {
+  std::size_t begin = 0, end = weights_.size();
+  if (tokens_.empty()) {
+    std::size_t block = 0;
+    while (block + 1 < blocks_.size() && target >= blocks_[block]) target -= blocks_[block++];
+    begin = block * kBlock, end = std::min(end, begin + kBlock);
   }
-  return choice(kept.back());
+  std::size_t last = begin;
+  for (std::size_t place = begin; place < end; place++) {
+    if (weights_[place] == 0) continue;
+    last = place;
+    target -= double(weights_[place]);
+    if (target < 0) break;
+  }
+  return int(last);
 }
 
 }  // namespace codegeex

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <vector>
+
 #include "kernels.h"
 
 namespace codegeex {
@@ -17,8 +19,24 @@ struct Choice {
   double logprob;  // natural, under the untempered, unfiltered distribution
 };
 
-// Chooses a token for logits [count], of which one at least is finite and the banned ones are -infinity. `uniform` in
-// [0, 1) is the randomness: tokens that stay lie side by side in the order of their ids, and it points at one.
-Choice choose(const Kernels& kernels, const float* logits, int count, const Sampling& sampling, double uniform);
+// What a token is drawn from: found once, then drawn from by as many samples as say the same.
+class Distribution {
+ public:
+  // Of logits [count], of which one at least is finite and the banned ones are -infinity.
+  Distribution(const Kernels& kernels, const float* logits, int count, const Sampling& sampling);
+
+  // `uniform` in [0, 1) is the randomness: tokens that stay lie side by side in the order of their ids, and it points at
+  // one.
+  Choice draw(double uniform) const;
+
+ private:
+  int find(double target) const;  // the place that it points at in the running sum of the weights
+
+  std::vector<int> tokens_;      // those that stay, in order; none where all do
+  std::vector<float> weights_;   // of these, or of all
+  std::vector<float> logits_;    // likewise
+  std::vector<double> blocks_;   // sums of `weights_`, where all stay
+  double total_ = 0, top_, log_total_;
+};
 
 }  // namespace codegeex
