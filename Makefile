@@ -42,9 +42,11 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/.full: $(VENV)/.base
+# Has all that the base has, so that the engine is built once.
+$(VENV)/.full: pyproject.toml constraints.txt
+	@sh tools/make-venv.sh $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
-	@touch $@
+	@touch $(VENV)/.base $@
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
