@@ -59,6 +59,7 @@ def judged(model: codegeex.Model, sandbox: Sandbox, intent: Intent) -> tuple[Res
     return sandbox.run(program(intent.language, f"{code}\n", "", hidden_tests(asked, intent.language))), code  # type: ignore[arg-type]
 
 
+@pytest.mark.timeout(400)  # 120 programs are compiled and run
 def test_everyday_requests(model, sandbox):
     table = {}
     for intent in INTENTS:

@@ -16,7 +16,7 @@ from codegeex.training.examples import Examples
 
 PROBLEM = {
     "task_id": "Python/7",
-    "prompt": "def filter_even(values):\n    '''tell whether a list of values has any odd ones in it somewhere'''\n",
+    "prompt": "def filter_even(values):\n    '''tell whether the values of a list are odd ones, all and sundry'''\n",
     "canonical_solution": "    return values\n",
 }
 

@@ -112,9 +112,28 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
-    """A uvicorn server with the settings that this application wants; `options` are uvicorn's own."""
-    return uvicorn.Server(
+class _Announced(uvicorn.Server):
+    """Says something once it answers: whoever reads that may ask, and may press Ctrl+C, from then on."""
+
+    def __init__(self, config: uvicorn.Config, words: str):
+        super().__init__(config)
+        self._words = words
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._words:
+            print(self._words, file=sys.stderr, flush=True)
+
+
+def make_server(app: ASGIApp, words: str = "", **options: Any) -> uvicorn.Server:
+    """A uvicorn server with the settings that this application wants.
+
+    Args:
+        app: what `create_app` made.
+        words: printed once it answers.
+        options: uvicorn's own.
+    """
+    return _Announced(
         uvicorn.Config(
             app,
             http=ImpatientProtocol,
@@ -128,7 +147,8 @@ def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
             timeout_keep_alive=20,
             timeout_graceful_shutdown=STOP_SECONDS,
             **options,
-        )
+        ),
+        words,
     )
 
 
@@ -148,9 +168,9 @@ def serve(app: ASGIApp, listening: socket.socket, *, quiet: bool, proxies: str |
         logging.getLogger("codegeex.server").setLevel(logging.WARNING)
     host, port = listening.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    print(f"codegeex is at http://{name}:{port}/ (Ctrl+C stops it)", file=sys.stderr, flush=True)
+    words = f"codegeex is at http://{name}:{port}/ (Ctrl+C stops it)"
     options: dict[str, Any] = {"proxy_headers": proxies is not None, "forwarded_allow_ips": proxies or ""}
-    server = make_server(app, **options)
+    server = make_server(app, words, **options)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
