@@ -26,9 +26,10 @@ from typing import Any
 
 from . import python_program, seccomp
 
-_NEARLY = 0.95
+_NEARLY = 0.75
 """Share of its time after which a process that fails was stopped: a compiler whose child is stopped ends by itself, and
-the kernel, which counts ticks, stops it up to some hundredths before `wait4` says that the time was over."""
+the kernel, which counts ticks, stops it some hundredths before `wait4` says that the time was over, on a machine whose
+processors are lent to others meanwhile a fifth before."""
 
 _REPORT_BYTES = 256
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 4, 36, 1
