@@ -70,12 +70,11 @@ def main() -> None:
         )
         if part
     )
+    loaded = [recipe for _, recipe in runs]
     curves = {
         PICTURES[taught][0]: draw_losses(*zip(*some, strict=True))
         for taught in PICTURES
-        if (
-            some := [(one, recipe) for one, (_, recipe) in zip(records, runs, strict=True) if lessons(recipe) == taught]
-        )
+        if (some := [pair for pair in zip(records, loaded, strict=True) if lessons(pair[1]) == taught])
     }
     with tempfile.TemporaryDirectory(dir=EMBEDDED_MODEL.parent) as folder:
         made = Path(folder) / "model"
@@ -123,17 +122,8 @@ def measured(folder: Path) -> str:
         *_translation(_reports(folder, "translation-*")),
         *_losses(folder / "loss.json"),
     ]
-    return (
-        "\n\n".join(
-            [
-                "## Scores",
-                "In brackets: 95 % intervals, a bootstrap over problems, of the built-in benchmark over families.",
-                *parts,
-            ]
-        )
-        if parts
-        else ""
-    )
+    brackets = "In brackets: 95 % intervals, a bootstrap over problems, of the built-in benchmark over families."
+    return "\n\n".join(["## Scores", brackets, *parts]) if parts else ""
 
 
 def _reports(folder: Path, runs: str) -> list[Any]:

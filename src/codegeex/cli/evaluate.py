@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -214,15 +214,8 @@ def loss(
     if as_json:
         print(json.dumps(record))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("", "nats per token", "bits per byte"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, nats in record["validation"].items():
-        table.add_row(name, str(nats), str(record["bits_per_byte"][name]))
-    Console().print(table)
+    rows = ((name, str(nats), str(record["bits_per_byte"][name])) for name, nats in record["validation"].items())
+    _print_table(("nats per token", "bits per byte"), rows)
 
 
 @eval_app.command()
@@ -239,15 +232,11 @@ def compare(
     if as_json:
         print(json.dumps(result))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("", "problems", f"{a.name}, pass@1", f"{b.name}, pass@1", "p"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, one in result["languages"].items():
-        table.add_row(name, str(one["problems"]), f"{one['a']:.2%}", f"{one['b']:.2%}", f"{one['p']:.3g}")
-    Console().print(table)
+    rows = (
+        (name, str(one["problems"]), f"{one['a']:.2%}", f"{one['b']:.2%}", f"{one['p']:.3g}")
+        for name, one in result["languages"].items()
+    )
+    _print_table(("problems", f"{a.name}, pass@1", f"{b.name}, pass@1", "p"), rows)
 
 
 @eval_app.command()
@@ -283,6 +272,20 @@ def _counter(label: str, total: int) -> Iterator[Callable[[], None]]:
         yield count
 
 
+def _print_table(headings: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Rows of a name and figures, under headings of the figures."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
 def _say(quiet: bool, line: str) -> None:
     if not quiet:
         print(line)
@@ -297,25 +300,20 @@ def _averages(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(report: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from codegeex.evaluation.humanevalx import NAME
 
     names = sorted(
         {name for one in report["languages"].values() for name in one if name.startswith("pass@") and " " not in name},
         key=lambda name: int(name[5:]),
     )
-    table = Table()
-    for heading in ("", "problems", "samples", *names):
-        table.add_column(heading, justify="right" if heading else "left")
+    rows = []
     for key, one in report["languages"].items():
         cells = []
         for name in names:
             low, high = one.get(f"{name} interval", (0.0, 0.0))
             cells.append(f"{one[name]:.2%} ({low:.1%} to {high:.1%})" if name in one else "-")
-        table.add_row(key, str(one.get("problems", "-")), str(one["samples"]), *cells)
-    Console().print(table)
+        rows.append((key, str(one.get("problems", "-")), str(one["samples"]), *cells))
+    _print_table(("problems", "samples", *names), rows)
     for name in ("seen_pass@1", "unseen_pass@1"):
         if name in report:
             low, high = report[f"{name} interval"]
