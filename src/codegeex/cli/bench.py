@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codegeex.cli.progress import count_progress
+from codegeex.cli.tables import print_table
 from codegeex.errors import CodeGeeXError
 
 if TYPE_CHECKING:
@@ -57,24 +58,22 @@ def decode(
 
 
 def _show(report: DecodeReport, name: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     work = report.workload
-    table = Table()
-    for heading in ("", f"median of {work.rounds}", "least", "most"):
-        table.add_column(heading, justify="right" if heading else "left")
-
-    def row(label: str, values: list[float], form: str) -> None:
-        table.add_row(label, *(format(value, form) for value in (median(values), min(values), max(values))))
-
-    row("decode, tokens/s", report.tokens_per_second, ",.1f")
-    row("prefill, tokens/s", [one.prefilled for one in report.rounds], ",.1f")
-    row("memory read, GB/s", [one.bandwidth / 1e9 for one in report.rounds], ",.1f")
-    row("weights read / memory read", report.fraction_of_bandwidth, ".0%")
+    measured: tuple[tuple[str, list[float], str], ...] = (
+        ("decode, tokens/s", report.tokens_per_second, ",.1f"),
+        ("prefill, tokens/s", [one.prefilled for one in report.rounds], ",.1f"),
+        ("memory read, GB/s", [one.bandwidth / 1e9 for one in report.rounds], ",.1f"),
+        ("weights read / memory read", report.fraction_of_bandwidth, ".0%"),
+    )
     print(f"{name}: batch {work.batch}, prompt {work.prompt}, tokens {work.tokens}, threads {report.threads}, ", end="")
     print(f"kernels {report.kernels}")
-    Console().print(table)
+    print_table(
+        ("", f"median of {work.rounds}", "least", "most"),
+        (
+            (label, *(format(value, form) for value in (median(values), min(values), max(values))))
+            for label, values, form in measured
+        ),
+    )
     print(
         f"A step reads {report.weight_bytes / 1e6:,.0f} MB of weights "
         f"and {report.cache_bytes / 1e6:,.1f} MB of keys and values."

@@ -16,6 +16,7 @@ from codegeex.cli.assist import _read
 from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
+from codegeex.cli.tables import print_table
 
 corpus_app = typer.Typer(help="Build training data from source code, and look into it.", no_args_is_help=True)
 
@@ -87,15 +88,14 @@ def why(
     if as_json:
         print(json.dumps(answer))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("rule", "measured", "taken if", ""):
-        table.add_column(heading)
-    for rule in answer["rules"]:
-        table.add_row(rule["name"], rule["measured"], rule["taken_if"], "" if rule["ok"] else "[red]left out[/red]")
-    Console().print(table)
+    print_table(
+        ("rule", "measured", "taken if", ""),
+        (
+            (rule["name"], rule["measured"], rule["taken_if"], "" if rule["ok"] else "left out")
+            for rule in answer["rules"]
+        ),
+        figures=False,
+    )
     masked = ", ".join(f"{count} {kind}" for kind, count in answer["masked"].items())
     if masked:
         print(f"would be masked: {masked}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from codegeex.cli.evaluating import evaluate, language_keys, open_sandbox
 from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
+from codegeex.cli.tables import print_table
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 eval_app = typer.Typer(help="Measure models on HumanEval-X and the built-in benchmark.", no_args_is_help=True)
@@ -215,7 +216,7 @@ def loss(
         print(json.dumps(record))
         return
     rows = ((name, str(nats), str(record["bits_per_byte"][name])) for name, nats in record["validation"].items())
-    _print_table(("nats per token", "bits per byte"), rows)
+    print_table(("", "nats per token", "bits per byte"), rows)
 
 
 @eval_app.command()
@@ -236,7 +237,7 @@ def compare(
         (name, str(one["problems"]), f"{one['a']:.2%}", f"{one['b']:.2%}", f"{one['p']:.3g}")
         for name, one in result["languages"].items()
     )
-    _print_table(("problems", f"{a.name}, pass@1", f"{b.name}, pass@1", "p"), rows)
+    print_table(("", "problems", f"{a.name}, pass@1", f"{b.name}, pass@1", "p"), rows)
 
 
 @eval_app.command()
@@ -272,20 +273,6 @@ def _counter(label: str, total: int) -> Iterator[Callable[[], None]]:
         yield count
 
 
-def _print_table(headings: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    """Rows of a name and figures, under headings of the figures."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("")
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
 def _say(quiet: bool, line: str) -> None:
     if not quiet:
         print(line)
@@ -313,7 +300,7 @@ def _show(report: dict[str, Any]) -> None:
             low, high = one.get(f"{name} interval", (0.0, 0.0))
             cells.append(f"{one[name]:.2%} ({low:.1%} to {high:.1%})" if name in one else "-")
         rows.append((key, str(one.get("problems", "-")), str(one["samples"]), *cells))
-    _print_table(("problems", "samples", *names), rows)
+    print_table(("", "problems", "samples", *names), rows)
     for name in ("seen_pass@1", "unseen_pass@1"):
         if name in report:
             low, high = report[f"{name} interval"]

@@ -13,6 +13,7 @@ import typer
 
 from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
+from codegeex.cli.tables import print_table
 from codegeex.errors import CodeGeeXError
 
 RecipeFile = Annotated[Path, typer.Argument(help="YAML recipe.")]
@@ -131,25 +132,20 @@ def _quantity(text: str, unit: str) -> float:
 
 
 def _print_plan(result: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     recipe, hardware, content = result.recipe, result.hardware, result.to_dict()
     print(
         f"{recipe.model.num_parameters:,} parameters on {hardware.devices:,} devices: {recipe.layout.tensor} share "
         f"every layer, {result.data} share the batch of {recipe.batch_size:,} windows"
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("each device")
-    table.add_column("GB", justify="right")
+    rows = []
     for title, values, total in (
-        ("holds", result.memory, f"of {hardware.memory / 1e9:.1f}"),
+        ("holds", result.memory, f", of {hardware.memory / 1e9:.1f}"),
         ("sends in a step", result.moved, ""),
     ):
         for name, size in values.items():
-            table.add_row(f"{title}: {name}", f"{size / 1e9:.2f}")
-        table.add_row(f"[bold]{title}[/bold] {total}", f"[bold]{sum(values.values()) / 1e9:.2f}[/bold]")
-    Console().print(table)
+            rows.append((f"{title}: {name}", f"{size / 1e9:.2f}"))
+        rows.append((f"{title}: in all{total}", f"{sum(values.values()) / 1e9:.2f}"))
+    print_table(("each device", "GB"), rows)
     steps = recipe.schedule.steps
     print(
         f"a step: {result.tokens:,} tokens, {result.flops:.3g} operations, {result.compute_seconds:.2f} s of computing "
