@@ -186,7 +186,7 @@ def summarize(directory: Path) -> dict[str, Any]:
     """What the shard directories in or below a folder hold together.
 
     Returns:
-        "tokens", "documents", "languages" (tokens by key) and "shards" (their paths).
+        "tokens" (without padding), "documents", "languages" (tokens by key) and "shards" (their paths).
 
     Raises:
         CodeGeeXError: there is none, or a damaged one.
@@ -199,7 +199,7 @@ def summarize(directory: Path) -> dict[str, Any]:
             continue
         if not {"tokens", "documents"} <= meta.keys():
             raise CodeGeeXError(f"{path} is damaged: it does not say how many tokens and documents there are.")
-        found["tokens"] += meta["tokens"]
+        found["tokens"] += meta["tokens"] - meta.get("padding", 0)
         found["documents"] += meta["documents"]
         found["shards"].append(str(path.parent))
         languages.update(meta["tokens_per_language"])

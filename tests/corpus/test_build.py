@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pyarrow import parquet
 
 from codegeex import shards, tokenizer
 from codegeex.corpus import ledger
-from codegeex.corpus.build import build
+from codegeex.corpus.build import _mark, build
 from codegeex.errors import CodeGeeXError
 
 # Daft leaves the pipe of a worker process to the garbage collector.
@@ -229,6 +230,7 @@ def test_a_damaged_source_is_told_and_left_out(world):
     report = run(world, "out")
     assert report["stages"][0]["dropped"] == {"damaged source": 1}
     assert "beta" in report["damaged"][0]
+    assert (world / "out" / "report.html").read_text().count("damaged source") == 1
     assert report["languages"]["python"]["files"] == 6
     assert "beta-1.0.tar.gz" in (world / "out" / "report.html").read_text()
 
@@ -243,8 +245,36 @@ def test_with_nothing_left_there_is_no_output(world, tmp_path):
     (empty / "a.py").write_bytes(b"\xff\xfe")
     with pytest.raises(CodeGeeXError, match=r"\(1 (licence|not UTF-8), 1 (licence|not UTF-8)\)"):
         run(world, "out", inputs=[str(empty)])
+    (empty / "b.py").write_text(module("b", count=2))
+    with pytest.raises(CodeGeeXError, match=r"nothing is left to learn from \(1 too small\)"):
+        run(world, "out", "pairs=false", inputs=[str(empty)])
+    (empty / "a.zip").write_bytes(b"PK no zip")
+    with pytest.raises(CodeGeeXError, match=r"1 damaged source\)\. cannot read .*a\.zip"):
+        run(world, "out", inputs=[str(empty / "a.zip")])
     assert not (world / "out").exists()
     assert not list(world.glob("*out*"))
+
+
+def test_what_tells_that_a_source_is_another_one(world):
+    """Of a folder, not what the build writes there; of a repository, its last commit."""
+    own = {world / "out", world / "out.build", world / "cache"}
+    before = _mark(str(world), own)
+    for name in ("out", "out.build/read", "cache"):
+        (world / name).mkdir(parents=True, exist_ok=True)
+        (world / name / "new.py").write_text("x = 1\n")
+    assert _mark(str(world), own) == before
+    (world / "new.py").write_text("x = 1\n")
+    assert _mark(str(world), own) != before
+    if shutil.which("git") is None:
+        return
+    git = ["git", "-C", world, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "new.py"], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *command], check=True)
+    before = _mark(str(world), own)
+    (world / "other.log").write_text("a run\n")
+    assert _mark(str(world), own) == before
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "two"], check=True)
+    assert _mark(str(world), own) != before
 
 
 def test_bad_recipes_are_refused_before_anything_is_made(world):

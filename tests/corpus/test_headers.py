@@ -31,6 +31,11 @@ def test_licence_headers_are_stripped(language, header, code):
     assert strip_licence_header(header + code, language) == code
 
 
+def test_what_has_to_come_first_stays():
+    assert strip_licence_header("<?php\n\n/* Copyright */\necho 1;\n", "php") == "<?php\necho 1;\n"
+    assert strip_licence_header("<!DOCTYPE html>\n<!-- Copyright -->\n<p>\n", "html") == "<!DOCTYPE html>\n<p>\n"
+
+
 def test_a_description_at_the_top_stays():
     text = "// Copyright 2009 The Authors.\n\n// Package sort sorts slices.\npackage sort\n"
     assert strip_licence_header(text, "go") == "// Package sort sorts slices.\npackage sort\n"

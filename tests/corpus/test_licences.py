@@ -42,9 +42,7 @@ def test_installed_packages_have_the_licence_that_they_declare():
         files = [
             file
             for file in package.files or []
-            if ".dist-info" in str(file)
-            and licences.LICENCE_FILE.search(file.name)
-            and file.suffix in ("", ".txt", ".md")
+            if ".dist-info" in str(file) and licences.is_text(file.name) and file.suffix in ("", ".txt", ".md")
         ]
         if not declared or " " in declared or len(files) != 1:
             continue
@@ -139,3 +137,25 @@ def test_the_nearest_folder_counts():
     assert licences.nearest("third/party/deep/b.c", tree) == "GPL-2.0-only"
     assert licences.nearest("third/party.c", tree) == "MIT"
     assert licences.nearest("a.c", {"src": "MIT"}) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This software may not be used for the purpose of training or improving machine learning algorithms.",
+        "No Harm: the software may not be used by anyone who harms others.",
+        "for non-commercial purposes only",
+    ],
+)
+def test_a_free_licence_with_a_restriction_is_none(words):
+    text = (
+        "Permission is hereby granted, free of charge, to any person. {} The above copyright notice and this permission"
+    )
+    text += " notice shall be included."
+    assert licences.classify(text.format("")) == "MIT"
+    assert licences.classify(text.format(words)) is None
+
+
+def test_a_licence_may_speak_of_commerce():
+    text = "This is free and unencumbered software released into the public domain. Anyone is free to use it for any"
+    assert licences.classify(f"{text} purpose, commercial or non-commercial, and by any means.") == "Unlicense"

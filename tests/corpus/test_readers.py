@@ -2,21 +2,24 @@
 
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import os
 import shutil
 import subprocess
 import tarfile
+import threading
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from codegeex.corpus import readers, sources
+from codegeex.corpus import members, readers, sources
 from codegeex.errors import CodeGeeXError, WorkFailed
 
 MIT = "Permission is hereby granted, free of charge, to any person.\n"
@@ -312,6 +315,94 @@ def test_prolog_and_perl():
     assert readers.tell("a.pl", ":- use_module(library(lists)).\nf(X) :- g(X).\n", both, False) == "prolog"
     assert readers.tell("a.pl", "use strict;\nmy $x = 1;\n", both, False) == "perl"
     assert readers.tell("a.m", "function y = f(x)\n", both, False) == "matlab"
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_header_without_end_is_not_read(tmp_path, kind):
+    """Names and comments of a tar are read whole before its reader tells of them."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, 40 << 20
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(info.tobuf() + b"x" * info.size + b"\0" * 1024))
+    with pytest.raises(WorkFailed, match="between two files"):
+        read(tmp_path / "a.tar.gz")
+
+
+def test_a_repository_that_names_more_files_than_it_has_is_stopped(tmp_path, monkeypatch):
+    """Trees that hold the same tree ten times: 7 objects are 100,000 files."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+
+    def git(*arguments, given):
+        command = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        return subprocess.run(command, input=given, check=True, capture_output=True).stdout.decode().strip()
+
+    thing, kind = git("hash-object", "-w", "--stdin", given=b"x = 1\n" * 500), "100644 blob"
+    for _ in range(5):
+        lines = "".join(f"{kind} {thing}\t{n}{'.py' if 'blob' in kind else ''}\n" for n in range(10))
+        thing, kind = git("mktree", given=lines.encode()), "040000 tree"
+    git("update-ref", "HEAD", git("commit-tree", thing, given=b"all"), given=b"")
+    monkeypatch.setattr(members, "ALWAYS_EXPANDS", 1 << 20)
+    with pytest.raises(WorkFailed, match=r"unpack to|tells more than"):
+        read(tmp_path)
+
+
+def test_licence_files_by_their_names(tmp_path):
+    texts = {"LICENSE": MIT, "sub/LICENSE.md": GPL, ".licenserc.yaml": "header: x\n", "license-header.txt": "(c) me\n"}
+    for name, text in texts.items() | {"a.py": "a = 1\n", "sub/b.py": "b = 1\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert found(tmp_path) == {"a.py": ("python", "MIT"), "sub/b.py": ("python", "GPL-3.0-only")}
+
+
+def test_what_may_not_be_read_is_told_and_the_rest_is_taken(folder, monkeypatch):
+    """As for a user who is not root: root may read everything."""
+    real = open
+
+    def refusing(path, *arguments, **options):
+        if str(path).endswith("b.go"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr("builtins.open", refusing)
+    assert found(folder) == {name: value for name, value in EXPECTED.items() if name != "src/b.go"}
+    assert problems(folder) == {"src/b.go": "unreadable"}
+    walk = os.walk
+
+    def lost(top, onerror):
+        yield from walk(top)
+        onerror(PermissionError(13, "Permission denied", f"{top}/secret"))
+
+    monkeypatch.setattr(members.os, "walk", lost)
+    assert problems(folder) == {"src/b.go": "unreadable", "secret": "unreadable folder"}
+
+
+def test_a_folder_of_a_web_server(folder):
+    """Its lists tell no sizes; a file that is not there is an error of the web's own."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            assert found(f"{url}/src/") == {"a.py": ("python", ""), "b.go": ("go", "")}
+            with pytest.raises(WorkFailed, match="none"):
+                read(f"{url}/none.tar")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_odd_rows_do_not_end_a_build(tmp_path):
+    rows = [{"stars": 1e300}, {"stars": 1 << 63}, {"repo": "\ud800"}, {"license": "MIT\ud800"}, {"path": "\ud800.py"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"content": "x = 1\n", "language": "python"} | row) + "\n" for row in rows))
+    documents = read(path)
+    assert [one.stars for one in documents] == [None] * 5
+    assert [one.licence for one in documents] == ["", "", "", "MIT?", ""]
+    for one in documents:
+        f"{one.source}{one.licence}{one.path}".encode()
 
 
 def test_members_that_escape_are_left_out(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from codegeex import recipes
-from codegeex.corpus import readers, sources
+from codegeex.corpus import members, readers, sources
 from codegeex.corpus.sources import Source
 from codegeex.errors import CodeGeeXError
 
@@ -44,7 +44,7 @@ def test_tar_members_become_documents(tmp_path: Path, name: str) -> None:
             "demo/README": b"text",
             "demo/script.py": b"print(1)\n",
             "demo/latin.cpp": b"// \xe9\n",
-            "demo/big.cpp": b"x" * (readers.MAX_MEMBER_BYTES + 1),
+            "demo/big.cpp": b"x" * (members.MAX_MEMBER_BYTES + 1),
             "../escape.cpp": b"int g();\n",
             "/absolute.cpp": b"int h();\n",
         },

@@ -230,6 +230,42 @@ def test_a_prompt_that_is_scored_does_not_stop_the_others_for_good(byte_tokenize
     assert completions(iter(request.events)) == alone(byte_tokenizer, asked)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("steps", ["one by one", "as they are needed"])
+def test_a_request_waits_for_guests_that_have_all_the_memory(byte_tokenizer: Tokenizer, steps: str) -> None:
+    """Beams are not taken back, and the request would fit without them."""
+    engine = Engine(babble(byte_tokenizer, memory=100), byte_tokenizer, kept=0)
+    asked = Asked([64] * 40, SamplingParams(seed=1, max_tokens=30))
+    inside, end = threading.Event(), threading.Event()
+
+    def cancelled() -> bool:
+        if engine.backend.open_sequences:
+            inside.set()
+            return end.wait(30)
+        return False
+
+    guest = threading.Thread(
+        target=engine.search, args=([65] * 60, SamplingParams(beams=1, max_tokens=20), lambda: None, cancelled)
+    )
+    guest.start()
+    assert inside.wait(30)
+    if steps == "one by one":
+        request = engine.submit(asked.prompt, asked.params)
+        for _ in range(20):
+            engine.step()
+        assert (engine.load.running, engine.load.waiting) == (0, 1)
+        end.set()
+        guest.join()
+        while engine.step():
+            pass
+        found = completions(iter(request.events))
+    else:
+        threading.Timer(0.2, end.set).start()
+        found = completions(engine.generate(asked.prompt, asked.params))
+        guest.join()
+    assert found == alone(byte_tokenizer, asked)
+
+
 def test_a_stop_rule_that_fails_is_its_own_request_s_trouble(byte_tokenizer: Tokenizer) -> None:
     class Failing:
         def feed(self, text: str) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from codegeex.checkpoint.quantize import Int8Source
 from codegeex.config import ModelConfig
 from codegeex.engine.native_backend import NativeBackend
 from codegeex.engine.numpy_backend import NumpyBackend
-from codegeex.engine.sampling import SamplingParams, log_softmax, probabilities
+from codegeex.engine.sampling import NumpyDistribution, SamplingParams, log_softmax, probabilities
 from codegeex.errors import CodeGeeXError
 
 KERNELS = _native.available_kernels()
@@ -215,16 +217,90 @@ def test_hostile_loading_raises() -> None:
         model.set_tables(table, table, table)
     with pytest.raises(ValueError, match="float32, float16"):
         model.set_tables(table.astype(np.float64), table, table)
+    for other in (np.asfortranarray(table), table[:, ::2], table[0]):
+        with pytest.raises(ValueError, match="rows follow each other"):
+            model.set_tables(other, table[:20], table[:20])
     table[3, 3] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         model.set_tables(table, table[:20], table[:20])
 
 
-def test_weights_that_are_not_finite_are_a_clear_error() -> None:
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "word_embeddings.weight",
+        "position_embeddings.weight",
+        "query_embeddings.weight",
+        "final_layernorm.weight",
+        "layers.0.input_layernorm.bias",
+        "layers.0.mlp.dense_4h_to_h.bias",
+        "top_query_layer.attention.query.weight",
+    ],
+)
+def test_weights_that_are_not_finite_are_a_clear_error(name: str, value: float) -> None:
     source = RandomSource(ModelConfig(32, 1, 2, 50, 20))
-    source._tensors["word_embeddings.weight"][0, 0] = np.inf
-    with pytest.raises(CodeGeeXError, match="not finite"):
+    source._tensors[name].flat[-1] = value
+    with pytest.raises(CodeGeeXError, match="finite"):
         NativeBackend(source)
+
+
+SCARCE = """
+import resource, sys
+import numpy as np
+from codegeex.checkpoint.random_source import RandomSource
+from codegeex.config import ModelConfig
+from codegeex.engine.native_backend import NativeBackend
+
+def scarce(backend, *work):
+    size = 4096 * int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 19), resource.RLIM_INFINITY))
+    try:
+        backend.step(*work)
+    except MemoryError:
+        return True
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return False
+
+def load():
+    return NativeBackend(RandomSource(ModelConfig(1024, 1, 8, 100, 1024)), threads=1, cache_bytes=1 << 30)
+
+ids = np.random.default_rng(0).integers(0, 100, 800).tolist()
+plain = load()
+handle, expected = plain.prefill(ids)
+backend = load()
+first, second = backend.open(), backend.open()
+backend.step([first], [ids[:2]], [0])
+assert scarce(backend, [first, second], [ids[2:300], ids[:300]], [0, 0]), "buffers"
+assert [backend.model.length(one) for one in (first, second)] == [2, 0]
+backend.step([first], [ids[2:300]], [0])
+pages = backend.model.free_pages
+assert scarce(backend, [first, second], [ids[300:310], ids[:700]], [0, 0]), "pages"
+assert [backend.model.length(one) for one in (first, second)] == [300, 0]
+assert backend.model.free_pages == pages
+np.testing.assert_array_equal(backend.step([first], [ids[300:]], [1])[0], expected)
+"""
+
+
+def test_without_memory_nothing_has_changed() -> None:
+    """The system refuses buffers, then pages; later the same sequence goes on, to the last bit."""
+    subprocess.run([sys.executable, "-c", SCARCE], check=True)
+
+
+def test_threads_that_the_system_refuses_are_an_error() -> None:
+    code = (
+        "import resource, codegeex._native as native\n"
+        "size = 4096 * int(open('/proc/self/statm').read().split()[0])\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (40 << 20), size + (40 << 20)))\n"
+        "try:\n"
+        "    native.Model(hidden=8, layers=0, heads=1, vocabulary=9, positions=9, ffn=8, epsilon=1e-5, threads=64,\n"
+        "                 cache_pages=1)\n"
+        "except RuntimeError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("refused: "), done.stderr
 
 
 def test_a_forked_process_says_so(native_backend: NativeBackend) -> None:
@@ -262,6 +338,20 @@ def test_choosing_follows_the_reference(count: int, seed: int, temperature: floa
         assert expected[token] > 0 or np.isclose(logits[token], logits[expected > 0].min(), atol=1e-5)
         assert below - 1e-5 <= uniform <= cumulative[token] + 1e-5
         assert logprob == pytest.approx(log_softmax(logits)[token], abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("arguments", [(0.0, 0, 1.0), (1.0, 0, 1.0), (0.8, 40, 1.0), (0.2, 0, 0.95)])
+def test_what_is_not_finite_gives_no_choice(value: float, arguments: tuple[float, int, float]) -> None:
+    for place in (0, 7, 999):
+        logits = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+        logits[place] = value
+        for kind in (_native.Distribution, NumpyDistribution):
+            with pytest.raises(ValueError, match="not finite"):
+                kind(logits, *arguments)
+    for kind in (_native.Distribution, NumpyDistribution):
+        with pytest.raises(ValueError, match="not finite"):
+            kind(np.full(1000, -np.inf, np.float32), *arguments)
 
 
 def test_impossible_choices_raise() -> None:

@@ -90,6 +90,7 @@ def test_bodies_that_are_no_request(server, body, says):
         ({"prompt": "x", "beams": 99}, "beams"),
         ({"prompt": "x", "beams": 2, "temperature": 1}, "beams"),
         ({"prompt": "x", "echo": True, "suffix": "y"}, "echo"),
+        ({"prompt": "x", "echo": True, "language": "python", "logprobs": 1}, "echo"),
         ({"prompt": "x", "messages": []}, "messages"),
         ({"prompt": "x", "stream_options": {"what": 1}}, "stream_options"),
     ],

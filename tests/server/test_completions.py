@@ -135,6 +135,24 @@ def test_an_end_of_text_that_is_drawn_has_its_place(server, client):
     assert len(drawn.logprobs.token_logprobs) == len(server.model.tokenizer.encode(PROMPT)) + 1
 
 
+@pytest.mark.parametrize("most", [0, 8])
+def test_a_prompt_that_is_cut_says_so(server, most):
+    for prompt, cut in (("x = 1\n" * 900, True), ("x = 1\n", False)):
+        answer = server.post("/v1/completions", prompt=prompt, language="python", max_tokens=most).json()
+        assert answer["truncated"] is cut
+
+
+def test_offsets_are_places_in_the_text(server):
+    """An explanation begins with the code that it is of, which has no tokens of its own."""
+    code = "def add(a, b):\n    return a + b\n"
+    fields = {"code": code, "language": "python", "max_tokens": 20, "logprobs": 0, "temperature": 0}
+    choice = server.post("/v1/code/explain", **fields).json()["choices"][0]
+    found = choice["logprobs"]
+    assert found["tokens"]
+    for at, token in zip(found["text_offset"], found["tokens"], strict=True):
+        assert choice["text"].startswith(token, at) or token == "<|endoftext|>"
+
+
 def test_streamed_logprobs_are_all_there(client):
     fields = {"model": "nano", "prompt": PROMPT, "max_tokens": 30, "seed": 1, "logprobs": 1, "temperature": 1}
     whole = client.completions.create(**fields).choices[0].logprobs

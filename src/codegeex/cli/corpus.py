@@ -67,7 +67,7 @@ def corpus_build(
 
 
 def _words(report: dict[str, Any]) -> str:
-    tokens = sum(meta["tokens"] for meta in report["shards"].values())
+    tokens = sum(sum(meta["tokens_per_language"].values()) for meta in report["shards"].values())
     return f"{tokens:,} tokens of {len(report['languages'])} languages"
 
 

@@ -26,8 +26,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from codegeex.corpus import (
     encoding,
     engine,
     licences,
+    members,
     mining,
     output,
     reading,
@@ -97,17 +98,20 @@ def build(
     benchmark = Benchmark(problems)
     if benchmarks and not benchmark:
         raise CodeGeeXError(f"nothing in {', '.join(map(str, benchmarks))} is long enough to be kept out.")
+    vocabulary = ""
     if chosen.tokenizer:
-        tokenizers.load(chosen.tokenizer)  # one that is none is told before hours of work
+        vocabulary = tokenizers.load(chosen.tokenizer).fingerprint  # one that is none is told before hours of work
     names = [path.name for path in benchmarks]
     places = list(sources.fetch(listed, cache))
+    folder = target.resolve().with_name(f"{target.resolve().name}.build")
+    own = {folder, target.resolve(), cache.resolve()}
     marks = {
         "version": codegeex.__version__,
-        "sources": [[asdict(source), place, _mark(place)] for source, place in places],
+        "sources": [[asdict(source), place, _mark(place, own)] for source, place in places],
         "settings": asdict(chosen),
+        "tokenizer": vocabulary,
         "benchmarks": hashlib.sha256(repr(sorted(problems)).encode()).hexdigest(),
     }
-    folder = target.resolve().with_name(f"{target.resolve().name}.build")
     with work.opened(folder, marks, say) as at_work:
         return _Build(at_work, chosen, benchmark, names, bar).run(listed, places, target)
 
@@ -138,12 +142,22 @@ def _recipe(inputs: Sequence[str], overrides: list[str]) -> tuple[list[Source], 
     return listed, chosen
 
 
-def _mark(place: str) -> list[int]:
-    """What tells that a file or folder is another one than before; of a URL nothing is known."""
+def _mark(place: str, own: Collection[Path]) -> list[int] | str:
+    """What tells that a file or folder is another one than before; of a URL nothing is known.
+
+    Args:
+        own: folders that the build itself writes, which may lie inside a source.
+    """
     if sources.is_url(place):
-        return []
-    paths = [place] if Path(place).is_file() else [f"{at}/{name}" for at, _, names in os.walk(place) for name in names]
-    facts = [os.lstat(path) for path in paths]
+        return ""
+    if Path(place).is_dir() and (repository := members.repository(place)):
+        return members.last_commit(repository)
+    facts = [os.lstat(place)] if Path(place).is_file() else []
+    for at, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if Path(at, name).resolve() not in own]
+        for name in names:
+            with suppress(FileNotFoundError):  # removed meanwhile
+                facts.append(os.lstat(f"{at}/{name}"))
     return [len(facts), sum(one.st_size for one in facts), max((one.st_mtime_ns for one in facts), default=0)]
 
 
@@ -189,6 +203,9 @@ class _Build:
             counts = {name: entry["kept"] for name, entry in self.work.stages[-1]["languages"].items()}
         learned, balanced = choosing.balance(files, single, self.settings)
         self.stage("balance", lambda folder, bar: balanced)
+        if not len(learned) and not sum(counts.values()):
+            words = ", ".join(f"{count:,} {reason}" for reason, count in balanced["dropped"].items())
+            raise CodeGeeXError(f"nothing is left to learn from ({words or 'all is left out'}).")
         encoder = self._encoder(clean, files, learned, validation)
         encoded = [
             self.stage(
@@ -218,8 +235,9 @@ class _Build:
         report = self.work.stages[-1]
         if not report["kept"]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items())
+            why = "".join(f" {one}" for one in self.work.stages[0]["damaged"][:1])
             raise CodeGeeXError(
-                f"no file of these sources is taken ({reasons or 'none is in a language of the corpus'})."
+                f"no file of these sources is taken ({reasons or 'none is in a language of the corpus'}).{why}"
             )
 
     def _encoder(

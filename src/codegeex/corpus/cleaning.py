@@ -27,14 +27,20 @@ def judged(files: DataFrame, wanted: Iterable[str], benchmark: Benchmark) -> Dat
     """
     files = files.with_columns(
         {"top": headers.top(col("text")), "body": headers.without_licence(col("text"), col("language"))}
-    ).with_columns(
+    ).with_column("header", licences.in_header(col("top")))
+    files = files.with_columns(
         {
-            "licence": functions.coalesce(licences.in_header(col("top")), col("licence")),
+            "licence": functions.coalesce(col("header"), col("licence")),
             "shape": measures.shape(col("body")),
             "problem_inside": benchmark.found(col("body")) if benchmark else lit(None).cast(DataType.string()),
         }
     )
-    files = files.with_column("unwanted", licences.unwanted(col("licence"), wanted))
+    files = files.with_columns(
+        {
+            "unwanted": licences.unwanted(col("licence"), wanted),
+            "declared": col("header").not_null() | licences.names_copyleft(functions.coalesce(col("licence"), lit(""))),
+        }
+    )
     files = files.with_column("measured", functions.to_struct(**{rule.name: rule.measure for rule in RULES}))
     problem = functions.when(col("problem") != lit(""), col("problem")).otherwise(lit(None).cast(DataType.string()))
     return files.with_column("reason", functions.coalesce(problem, verdict(col("measured"))))

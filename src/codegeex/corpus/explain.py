@@ -25,6 +25,7 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
         "taken", "reasons" (names of the rules that leave it out), "language" (key or None), "masked" (secrets by
         placeholder), and "rules": name, measured, taken_if and ok of each.
     """
+    text = readers.decode(text.encode())[0] or text
     problems = [problem for one in benchmarks for problem in decontaminate.read_benchmark(one)]
     source = Source(Path(path).name, "local", languages=())
     language = readers.tell(path, text, source, has_cpp=False)

@@ -21,6 +21,9 @@ HEAD_BYTES = 4096
 
 _LICENCE_WORDS = re.compile(r"copyright|licen[cs]e|\bspdx\b|\(c\) *\d{4}|all rights reserved", re.IGNORECASE)
 
+_OPENING = re.compile(r"<\?php[ \t]*\n|<!doctype[^>]{0,200}>[ \t]*\n", re.IGNORECASE)
+"""What stands before every comment of PHP and HTML."""
+
 
 def top(text: Expression) -> Expression:
     """The first `LINES` lines of a text."""
@@ -70,6 +73,9 @@ def _split(text: str, row: languages.Language) -> tuple[str, int]:
     """What stays of the comments at the top of a text, and where the rest of it begins."""
     kept: list[str] = []
     start = _next_line(text, 0)
+    if opening := _OPENING.match(text, start):
+        kept.append(opening[0])
+        start = _next_line(text, opening.end())
     while (end := _comment_end(text, start, row)) > start:
         after = _next_line(text, end)
         block = text[start:end]

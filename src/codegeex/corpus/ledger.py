@@ -64,6 +64,9 @@ def origins(directory: Path, window: int, sequence_length: int) -> list[dict[str
     if not (directory / FILE).is_file():
         raise CodeGeeXError(f"{directory} has no {FILE}: it was not made by codegeex corpus build.")
     documents = shards.documents(window)
-    table = parquet.read_table(directory / FILE)
+    try:
+        table = parquet.read_table(directory / FILE)
+    except (OSError, pa.ArrowException) as error:
+        raise CodeGeeXError(f"{directory / FILE} is damaged: {error}") from None
     rows: list[dict[str, Any]] = table.slice(documents.start, len(documents)).to_pylist()
     return rows

@@ -11,13 +11,16 @@ from collections.abc import Collection, Iterable, Mapping
 import daft
 from daft import DataType, Expression, Series, functions
 
+from codegeex import languages
 from codegeex.corpus.measures import filled
 
 _NAMES = "MIT MIT-0 BSD-2-Clause BSD-3-Clause Apache-2.0 ISC BSL-1.0 PSF-2.0 Zlib Unlicense CC0-1.0 0BSD NCSA"
 PERMISSIVE = frozenset(_NAMES.split()) | {"Apache-2.0 WITH LLVM-exception"}
 """SPDX names of licences under which code may be copied, changed and passed on with no duty but to name its authors."""
 
-LICENCE_FILE = re.compile(r"(?:^|[-_.])(?:licen[cs]e|copying|unlicense|notice\.licen[cs]e)", re.IGNORECASE)
+_FILE = re.compile(r"(?:^|[-_.])(?:licen[cs]e|copying|unlicense|notice\.licen[cs]e)", re.IGNORECASE)
+_NO_TEXT = re.compile(r"^\.|header|\.(?:ya?ml|json|toml|xml|csv|png|svg)$", re.IGNORECASE)
+"""Settings and pictures of tools that look after licences."""
 
 _SPDX = "SPDX-License-Identifier:"
 _WORD = re.compile(r"\(|\)|[\w.+-]+")
@@ -58,11 +61,22 @@ _PHRASES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _NOT_FREE = (
     "business source license", "commons clause", "functional source license", "server side public license",
     "elastic license", "polyform", "used for good, not evil", "all rights are reserved and no license",
+    "non-commercial purposes only", "noncommercial purposes only", "non-commercial use only", "noncommercial use only",
+    "for non-commercial use", "for noncommercial use", "for non-commercial purposes", "for noncommercial purposes",
+    "hippocratic", "no harm:", "improving machine learning", "training artificial intelligence",
+    "training of artificial intelligence", "train artificial intelligence",
 )  # fmt: skip
 """What texts say that name a free licence, as theirs but for this or as that of later years, and are none."""
 
 _TOP = 3_000
 """Characters, names of authors among them, behind which a text that names a licence speaks of somebody else's."""
+
+
+def is_text(path: str) -> bool:
+    """Whether a file, by its name, says what others may be used for; `license.py` is a program."""
+    name = path.rpartition("/")[2]
+    kinds = {language.key for language in languages.for_path(name)}
+    return bool(_FILE.search(name)) and not _NO_TEXT.search(name) and kinds <= {"markdown"}
 
 
 def in_header(top: Expression) -> Expression:
@@ -71,6 +85,11 @@ def in_header(top: Expression) -> Expression:
     found = functions.regexp_extract(top, rf"{_SPDX}[ \t]*[A-Za-z0-9.+() \t-]+", 0)
     # What ends a comment may follow, as in -->.
     return functions.regexp_replace(functions.strip(functions.replace(found, _SPDX, "")), r"[ \t-]+$", "")
+
+
+def names_copyleft(expression: Expression) -> Expression:
+    """Whether an SPDX expression names a licence that asks for the same licence."""
+    return functions.regexp(expression, r"(?i)\b(?:[AL]?GPL|MPL|EPL|EUPL|CDDL)\b")
 
 
 def unwanted(expression: Expression, wanted: Iterable[str]) -> Expression:

@@ -65,7 +65,7 @@ def _stages(stages: Sequence[Report]) -> str:
 def _reasons(stages: Sequence[Report]) -> list[tuple[str, int]]:
     reasons: Counter[str] = Counter()
     for stage in stages:
-        if stage["name"] != "pairs":
+        if stage["name"] not in ("read", "pairs"):  # what could not be read is among what is not taken
             reasons.update(stage["dropped"])
     return reasons.most_common()
 

@@ -4,6 +4,7 @@ The rules of the paper (section 3.1) are stars, repository size, size, mean line
 the field's. They are expressions over these columns of a dataframe of files, which `cleaning.judged` makes:
     path, stars, size, named    as in `sources.Document`
     unwanted                    the licence, if it is none of those that are taken
+    declared                    whether that licence is its header's own, or names a copyleft one itself
     top                         the first lines, licence header included
     body                        the text without its licence header
     shape                       `measures.SHAPE` of the body
@@ -25,15 +26,20 @@ _GENERATED = (
 )
 _BAD_FOLDER = (
     r"(?i)(?:^|/)(?:vendor|vendored|_vendor|third[_-]?party|thirdparty|3rdparty|node_modules|testdata|test_data"
-    r"|test-data|fixtures?|dist|umd|amd|cjs|min|bower_components|locales?|i18n|bundled|externals?)/"
+    r"|test-data|fixtures?|dist|umd|amd|cjs|min|bower_components|locales?|i18n|bundled|externals?|\.?venv|virtualenv"
+    r"|site-packages|dist-packages|\.tox|\.nox|\.eggs|pods)/"
 )
 _BUILT = (
     r"(?i)(?:[.-]min|\.bundle|\.prod|\.umd|\.pb|\.pb\.gw|_pb2|_generated|\.generated|zz_generated[^/]*)\.[a-z0-9]+$"
     r"|\.d\.[cm]?ts$|\.pb\.(?:cc|h)$"
 )
+_GAP = r"[\s*#/;!%-]+"
+"""Between two words of a comment, which may stand on two lines."""
+
 _COPYLEFT = (
-    r"GNU (?:Lesser |Library |Affero )?(?:General )?Public Licen[cs]e|\b[AL]?GPL(?:-|v?\d|\b)"
-    r"|Mozilla Public Licen[cs]e|Eclipse Public Licen[cs]e|Common Development and Distribution Licen[cs]e"
+    rf"GNU{_GAP}(?:(?:Lesser|Library|Affero){_GAP})?(?:General{_GAP})?Public{_GAP}Licen[cs]e"
+    rf"|\b[AL]?GPL(?:-|v?\d|\b)|(?:Mozilla|Eclipse){_GAP}Public{_GAP}Licen[cs]e"
+    rf"|Common{_GAP}Development{_GAP}and{_GAP}Distribution{_GAP}Licen[cs]e"
 )
 _DATA = (
     r"(?:(?:0[xX][0-9a-fA-F]+|[-+]?\d[\d.eE]*)[fFuUlL]?[,;\s]+){16,}"  # numbers in a row
@@ -104,7 +110,11 @@ RULES: tuple[Rule, ...] = (
     Rule("licence", col("unwanted"), "none but those that are taken"),
     _within("no stars", col("stars"), low=1, unit="stars"),
     _within("large repository", col("size"), high=10_000_000, unit="bytes"),
-    _without("copyleft", _COPYLEFT, col("top"), "no such licence is named in its first lines"),
+    Rule(
+        "copyleft",
+        functions.when(~col("declared"), functions.regexp_extract(col("top"), _COPYLEFT, 0)).otherwise(_NOTHING),
+        "no such licence is named in its first lines, unless its licence is one that is taken all the same",
+    ),
     _without("generated", _GENERATED, col("top"), "its first lines do not say so"),
     _within("too large", functions.get(_SHAPE, "bytes"), high=100_000, unit="bytes"),
     _within("mean line", functions.get(_SHAPE, "mean_line"), high=100, unit="characters"),

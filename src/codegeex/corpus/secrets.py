@@ -37,15 +37,30 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("<KEY>", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),  # Google
     ("<KEY>", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}")),  # Stripe
     ("<KEY>", re.compile(r"\bsk-(?:proj-|ant-)?[A-Za-z0-9_-]{32,}")),  # OpenAI, Anthropic
+    ("<KEY>", re.compile(r"\bhf_[A-Za-z0-9]{34}\b")),  # Hugging Face
     ("<KEY>", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b|\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}")),
     ("<KEY>", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),  # JSON Web Token
 )
 
 _ASSIGNMENT = re.compile(
-    r"""((?:passw(?:or)?d|secret|token|api_?key|access_?key|auth_?key)\w{0,20}["']?(?:\s*:\s*\w{1,20})?"""
+    r"""((?:passw(?:or)?d|secret|token|api_?key|access_?key|auth_?key)\w{0,20})(["']?(?:\s*:\s*\w{1,20})?"""
     r"""\s*(?::=|[:=]|=>)\s*["'])([^\s"'<>{}]{12,200})(["'])""",
     re.IGNORECASE,
 )
+_SHELL = re.compile(
+    r"^((?:export )?[A-Z0-9_]{0,40}(?:PASSW(?:OR)?D|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|AUTH_?KEY)[A-Z0-9_]{0,20})(=)"
+    r"([\w+/=.-]{16,200})()$",
+    re.MULTILINE,
+)
+"""What a shell and files of settings write without quotes."""
+
+_NO_SECRET = re.compile(
+    r"^tokeni[sz]|(?:ur[il]|endpoint|name|type|class|path|file|dir|algo(?:rithm)?|hasher|header|field|param(?:eter)?)$",
+    re.IGNORECASE,
+)
+"""Names of what is not secret although they speak of it: `tokenizer`, `access_token_url`, `secretName`."""
+
+_ADDRESS = re.compile(r"://|^(?:/|urn:|arn:|\./)")
 
 _HOST = r"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
 _USER = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}"
@@ -59,8 +74,8 @@ _LABELLED = frozenset({"this", "super", "return", "break", "continue"})
 
 _SUSPECTS = (
     r"-----BEGIN [A-Z ]*PRIVATE|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|glpat-|xox[abposr]-|AIza|[rs]k_live_|npm_"
-    r"|sk-[A-Za-z0-9_-]{32}|pypi-AgEI|eyJ[A-Za-z0-9_-]{10}",
-    f"(?i:{_ASSIGNMENT.pattern})",
+    r"|hf_[A-Za-z0-9]{34}|sk-[A-Za-z0-9_-]{32}|pypi-AgEI|eyJ[A-Za-z0-9_-]{10}",
+    f"(?i:{_ASSIGNMENT.pattern})|(?:PASSW(?:OR)?D|SECRET|TOKEN|KEY)[A-Z0-9_]*=[A-Za-z0-9_+/=.-]{{16}}",
     _USER + _HOST,
 )
 """Expressions that match in every text in which `mask` finds keys, assignments and addresses, and in few others. Rust
@@ -98,14 +113,15 @@ def mask(text: str, keys: bool = True, assignments: bool = True, addresses: bool
         for placeholder, pattern in _KINDS:
             text = pattern.sub(lambda match, placeholder=placeholder: replace(placeholder), text)  # type: ignore[misc]
     if assignments:
-        text = _ASSIGNMENT.sub(
-            lambda match: (
-                f"{match[1]}{replace('<SECRET>')}{match[3]}"
-                if looks_random(match[2]) and "%(" not in match[2]  # which is filled in later
-                else match[0]
-            ),
-            text,
-        )
+        for pattern in (_ASSIGNMENT, _SHELL):
+            text = pattern.sub(
+                lambda match: (
+                    f"{match[1]}{match[2]}{replace('<SECRET>')}{match[4]}"
+                    if _is_secret(match[1], match[3])
+                    else match[0]
+                ),
+                text,
+            )
     if addresses:
         text = _without_addresses(text, replace)
     return text, counts
@@ -122,6 +138,11 @@ def _without_addresses(text: str, replace: Callable[[str], str]) -> str:
             kept += [text[done : user.start()], replace("<EMAIL>")]
             done = host.end()
     return "".join(kept) + text[done:] if kept else text
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether the value that is given to a name would be a key; "%(" is filled in later."""
+    return looks_random(value) and "%(" not in value and not _NO_SECRET.search(name) and not _ADDRESS.search(value)
 
 
 def looks_random(value: str) -> bool:

@@ -76,18 +76,6 @@ CACHE_SHARE = 0.5
 """Part of the free memory that keys and values may grow to, where the caller does not say."""
 
 
-def free_memory() -> int:
-    """Bytes of main memory that can be taken without swapping; 4 GiB where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 << 30
-
-
 BackendName = Literal["auto", "native", "numpy", "torch"]
 
 

@@ -21,7 +21,8 @@ import numpy as np
 from codegeex.checkpoint.quantize import Int8Source
 from codegeex.checkpoint.source import TensorSource
 from codegeex.config import OFFICIAL_VOCAB_SIZE, PRESETS, ModelConfig
-from codegeex.engine.backend import _NOT_COMPILED, free_memory
+from codegeex.engine.backend import _NOT_COMPILED
+from codegeex.engine.machine import free_memory
 from codegeex.errors import CodeGeeXError
 
 if TYPE_CHECKING:

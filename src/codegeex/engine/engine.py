@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,6 +106,7 @@ class Engine:
         self._running: list[Branch] = []  # who came first stands first
         self._kept: list[_Kept] = []  # the one used last stands last
         self._crowded = False  # a branch had to make room, and none has left since
+        self._guests = 0  # searches and scores, whose sequences nobody else can take back
         self._prompt_tokens = self._shared_tokens = self._generated_tokens = 0
         self._stepping = False
         self._turn = threading.Condition()
@@ -174,23 +176,36 @@ class Engine:
         self._room(prompt, SamplingParams(max_tokens=1))
         found: list[Choice] = []
         sequence: Handle | None = None
-        try:
-            for start in range(0, len(prompt) - 1, SCORED):
-                if cancelled():
-                    break
-                ids = prompt[start : start + SCORED]
-                with self._own_turn():
-                    sequence = self.backend.open() if sequence is None else sequence
-                    plain = log_softmax(self._guest_step([sequence], [ids], [len(ids)]))
-                for row, token in zip(plain, prompt[start + 1 :], strict=False):
-                    found.append(Choice(token, float(row[token]), likeliest(row, top)))
-        except MemoryError:
-            raise CodeGeeXError("the prompt does not fit in the memory that is left for keys and values.") from None
-        finally:
-            if sequence is not None:
-                with self._own_turn():
-                    self.backend.free(sequence)
+        with self._as_guest():
+            try:
+                for start in range(0, len(prompt) - 1, SCORED):
+                    if cancelled():
+                        break
+                    ids = prompt[start : start + SCORED]
+                    with self._own_turn():
+                        sequence = self.backend.open() if sequence is None else sequence
+                        plain = log_softmax(self._guest_step([sequence], [ids], [len(ids)]))
+                    for row, token in zip(plain, prompt[start + 1 :], strict=False):
+                        found.append(Choice(token, float(row[token]), likeliest(row, top)))
+            except MemoryError:
+                raise CodeGeeXError("the prompt does not fit in the memory that is left for keys and values.") from None
+            finally:
+                if sequence is not None:
+                    with self._own_turn():
+                        self.backend.free(sequence)
         return found
+
+    @contextmanager
+    def _as_guest(self) -> Iterator[None]:
+        """For work whose sequences no sample has, so that samples that find no room wait for it to end."""
+        with self._turn:
+            self._guests += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._guests -= 1
+                self._crowded = False
 
     def step(self) -> bool:
         """Run one step, if there is anything to do; whether there is more."""
@@ -233,6 +248,8 @@ class Engine:
                 self._stepping = True
             with self._ending_turn():
                 self._step()
+            if self._guests and not self._running:  # which have all the memory, and need a turn to end
+                time.sleep(0.001)
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:
@@ -288,7 +305,7 @@ class Engine:
         """Let those who wait join, unless they will soon find more of their prompt computed by someone else."""
         computing = [other for other in self._running if other.missing > 1]
         for branch in list(self._waiting):
-            if (self._crowded and self._running) or len(self._running) == self._batch:
+            if (self._crowded and (self._running or self._guests)) or len(self._running) == self._batch:
                 return
             if any(other.will_hold(branch.tokens) for other in computing):
                 continue
@@ -396,7 +413,7 @@ class Engine:
 
     def _compute(self, work: list[_Work]) -> NDArray[np.float32]:
         """The logits of `work`, from which branches that had to make room are taken out."""
-        while True:
+        while work:
             try:
                 return self.backend.step(
                     [entry.branch.sequence for entry in work],
@@ -404,9 +421,10 @@ class Engine:
                     [entry.wanted for entry in work],
                 )
             except MemoryError:
-                # Whoever stands first stays, and is in every step.
-                self._make_room(staying=1)
+                # Whoever stands first stays, and is in every step, unless a guest has what it needs and will leave.
+                self._make_room(staying=0 if self._guests and len(self._running) == 1 else 1)
                 work[:] = [entry for entry in work if entry.branch.handle is not None]
+        return np.empty((0, self.backend.config.vocab_size), np.float32)
 
     def _make_room(self, staying: int) -> None:
         """Take back the sequence that is missed least.
@@ -484,15 +502,18 @@ class Engine:
         room = self._room(prompt, params)
         search = beam_search(self.backend, self._beam_step, self.tokenizer, prompt, params, make_rule, room)
         found: list[Finished] = []
-        try:
-            while not found and not cancelled():
+        with self._as_guest():
+            try:
+                while not found and not cancelled():
+                    with self._own_turn():
+                        found = next(search)
+            except MemoryError:
+                raise CodeGeeXError(
+                    "so many beams do not fit in the memory that is left for keys and values."
+                ) from None
+            finally:
                 with self._own_turn():
-                    found = next(search)
-        except MemoryError:
-            raise CodeGeeXError("so many beams do not fit in the memory that is left for keys and values.") from None
-        finally:
-            with self._own_turn():
-                search.close()
+                    search.close()
         return found
 
     def _beam_step(self, sequences: Sequence[Handle], ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ The computation and its numbers are described in `native/kernels.h`, the order o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,8 @@ import codegeex._native as _native
 from codegeex.checkpoint.quantize import Int8Source
 from codegeex.checkpoint.safetensors_file import release_pages
 from codegeex.checkpoint.source import TensorSource, as_float32, scale_name
-from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
+from codegeex.engine.backend import CACHE_SHARE, Backend, Handle
+from codegeex.engine.machine import available_processors, free_memory
 from codegeex.errors import CodeGeeXError
 
 Array = NDArray[np.float32]
@@ -80,6 +80,8 @@ class NativeBackend(Backend):
             self._load(source)
         except ValueError as error:
             raise CodeGeeXError(f"the native engine cannot run this model: {error}.") from None
+        except RuntimeError as error:  # no more threads
+            raise CodeGeeXError(f"the native engine cannot begin with {threads} threads: {error}.") from None
         self._logits: Array = np.empty((0, self.config.vocab_size), dtype=np.float32)
 
     def open(self) -> Handle:
@@ -121,7 +123,7 @@ class NativeBackend(Backend):
             for tensor, name in _LINEARS.items():
                 weight = f"{layer}.{tensor}.weight"
                 weights = source.read(weight)
-                scales = source.read(scale_name(weight))
+                scales = _float32(source, scale_name(weight))
                 bias = _float32(source, f"{layer}.{tensor}.bias")
                 self.model.set_linear(index, name, weights, scales, bias)
                 release_pages(weights)
@@ -129,11 +131,6 @@ class NativeBackend(Backend):
         self.model.set_tables(words, positions, queries)
         release_pages(words)  # the head was made of all rows; from now on a step reads a few
         self.model.check_complete()
-
-
-def available_processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _norm(source: TensorSource, name: str) -> tuple[Array, Array]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from codegeex.checkpoint.quantize import dequantize
 from codegeex.checkpoint.source import TensorSource, as_float32, scale_name, tensor_shapes
 from codegeex.config import ModelConfig
-from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
+from codegeex.engine.backend import CACHE_SHARE, Backend, Handle
+from codegeex.engine.machine import free_memory
 
 Array = NDArray[np.float32]
 

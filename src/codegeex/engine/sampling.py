@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from codegeex.errors import CodeGeeXError
+from codegeex.errors import CodeGeeXError, WorkFailed
 
 Probabilities = NDArray[np.float64]
 
@@ -175,6 +175,8 @@ class NumpyDistribution:
 
     def __init__(self, logits: NDArray[np.float32], temperature: float, top_k: int, top_p: float):
         params = SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p)
+        if not np.isfinite(logits.max()):
+            raise ValueError("the logits are not finite")
         self._cumulative = np.cumsum(probabilities(logits, params))
         self._logprobs = log_softmax(logits)
 
@@ -208,7 +210,10 @@ class Row:
     def distribution(self, arguments: tuple[float, int, float]) -> Any:
         """By temperature, top-k and top-p."""
         if arguments not in self._distributions:
-            self._distributions[arguments] = _make(self.logits, *arguments)
+            try:
+                self._distributions[arguments] = _make(self.logits, *arguments)
+            except ValueError as error:
+                raise WorkFailed(f"the model cannot go on: {error}. Its weights may be damaged.") from None
         return self._distributions[arguments]
 
 
@@ -219,6 +224,8 @@ class Sampler:
         self._params = params
         self._rng = np.random.default_rng([seed, index])
         self._counts: Counter[int] = Counter()
+        self._biased = np.fromiter(params.logit_bias, np.int64)
+        self._bias = np.fromiter(params.logit_bias.values(), np.float32)
         # As the compiled class takes them; beyond these bounds a value means the same.
         self._arguments = (min(params.temperature, 1e30), min(params.top_k, 2**31 - 1), max(params.top_p, 1e-30))
 
@@ -237,9 +244,8 @@ class Sampler:
         """Logits with the bias and the penalties, without tokens below `min_p`."""
         params = self._params
         logits = logits.copy()
-        for index, bias in params.logit_bias.items():
-            if 0 <= index < len(logits):
-                logits[index] += bias
+        known = (self._biased >= 0) & (self._biased < len(logits))
+        logits[self._biased[known]] += self._bias[known]
         for index, count in self._counts.items():
             logits[index] -= params.presence_penalty + params.frequency_penalty * count
         if params.min_p and not params.greedy:

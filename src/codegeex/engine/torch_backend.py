@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.distributed.device_mesh import DeviceMesh
 
-from codegeex.engine.backend import CACHE_SHARE, Backend, Handle, free_memory
+from codegeex.engine.backend import CACHE_SHARE, Backend, Handle
+from codegeex.engine.machine import free_memory
 from codegeex.engine.torch_cache import Entry, Numbers, Places, Pool, PoolStep, Shape, pack
 from codegeex.engine.torch_graphs import Graphs
 from codegeex.model import CodeGeeX, load

@@ -108,7 +108,9 @@ class LockedModel {
   }
 
   static Table table(nb::object array) {
-    const auto matrix = nb::cast<nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>>(array);
+    nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu> matrix;
+    // Without conversion: a copy would be gone before its first use.
+    require(nb::try_cast(array, matrix, false), "an embedding table must be a matrix whose rows follow each other");
     Table result;
     if (matrix.dtype() == nb::dtype<float>())
       result.number = Number::kFloat32;

@@ -73,11 +73,19 @@ void Cache::append(int sequence, int tokens) {
     entry.ids.back() = page;
     entry.pages.back() = places_[std::size_t(page)];
   }
-  entry.length += tokens;
-  while (int(entry.ids.size()) < divide_up(entry.length, kPageTokens)) {
-    entry.ids.push_back(take_page());
-    entry.pages.push_back(places_[std::size_t(entry.ids.back())]);
+  const std::size_t held = entry.ids.size(), wanted = std::size_t(divide_up(entry.length + tokens, kPageTokens));
+  try {
+    entry.ids.reserve(wanted), entry.pages.reserve(wanted);
+    while (entry.ids.size() < wanted) {
+      entry.ids.push_back(take_page());
+      entry.pages.push_back(places_[std::size_t(entry.ids.back())]);
+    }
+  } catch (...) {  // the system gives no memory for them
+    for (; entry.ids.size() > held; entry.ids.pop_back()) release(entry.ids.back());
+    entry.pages.resize(held);
+    throw;
   }
+  entry.length += tokens;
 }
 
 int Cache::take_page() {

@@ -14,6 +14,11 @@ void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
 
+void require_finite(const float* values, int count, const std::string& name) {
+  require(std::all_of(values, values + count, [](float value) { return std::isfinite(value); }),
+          "'" + name + "' holds values that are not finite");
+}
+
 // Rows that one thread packs at a time, a multiple of kStripRows.
 constexpr int kRowsAtOnce = 8 * kStripRows;
 
@@ -99,6 +104,8 @@ void Model::set_linear(int index, const std::string& name, const int8_t* weights
   require(packed != nullptr, "there is no linear map '" + name + "'");
   const int expected = packed == &layer.up ? shape_.ffn : shape_.hidden;
   require(rows == expected && inputs == packed->map.inputs, "the matrix of '" + name + "' has the wrong shape");
+  require_finite(scales, rows, name);
+  require_finite(bias, rows, name);
   pack(*packed, first, rows, [&](int row, int8_t* to, float* scale) {
     std::memcpy(to, weights + std::size_t(row) * std::size_t(inputs), std::size_t(inputs));
     *scale = scales[row];
@@ -116,6 +123,8 @@ void Model::set_norm(int index, const std::string& name, const float* weight, co
     norm = name == "input" ? &layer.input_norm : &layer.attention_norm;
   }
   require(norm != nullptr, "there is no layer norm '" + name + "'");
+  require_finite(weight, size, name);
+  require_finite(bias, size, name);
   norm->weight.assign(weight, weight + size);
   norm->bias.assign(bias, bias + size);
 }
@@ -142,6 +151,12 @@ void Model::set_tables(const Table& words, const Table& positions, const Table& 
     for (std::size_t k = 0; k < inputs; k++) to[k] = top > 0 ? int8_t(std::lrintf(values[k] * (127 / top))) : int8_t(0);
   });
   require(finite, "the word embeddings hold values that are not finite");
+  std::vector<float> values(inputs);
+  for (int row = 0; row < shape_.positions; row++)
+    for (const Table* table : {&positions, &queries}) {
+      kernels_->embed(*table, row, nullptr, 0, values.data());
+      require_finite(values.data(), shape_.hidden, table == &positions ? "position_embeddings" : "query_embeddings");
+    }
 }
 
 void Model::check_complete() const {

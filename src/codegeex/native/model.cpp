@@ -45,13 +45,20 @@ void Model::step(const std::vector<Work>& work, const int* ids, float* logits) {
     starts.push_back(length);
   }
   if (needed > cache_.free_pages()) throw std::bad_alloc();
-  for (const Work& entry : work) cache_.append(entry.sequence, entry.tokens);
+  reserve(std::min(at, kPassRows));
+  std::size_t grown = 0;
+  try {
+    for (; grown < work.size(); grown++) cache_.append(work[grown].sequence, work[grown].tokens);
+  } catch (...) {
+    while (grown-- > 0) cache_.truncate(work[grown].sequence, starts[grown]);
+    throw;
+  }
 
   first_id_ = first_wanted_ = 0;
   std::size_t next = 0;
   for (int done = 0; next < work.size();) {
     plan(work, next, done, starts);
-    reserve(rows_);
+    for (Private& own : privates_) own.phase = 0;
     for (Counter& counter : counters_) counter.taken.store(0, std::memory_order_relaxed);
     threads_.run([&](int thread) { forward(thread, ids + first_id_, logits); });
     first_id_ += rows_;
@@ -76,18 +83,19 @@ void Model::plan(const std::vector<Work>& work, std::size_t& next, int& done, co
 }
 
 void Model::reserve(int rows) {
-  for (Private& own : privates_) own.phase = 0;
   if (rows <= room_) return;
-  room_ = std::max(rows, std::min(2 * room_, kPassRows));
-  const auto floats = [&](int width) { return Buffer(std::size_t(room_) * std::size_t(width) * sizeof(float)); };
+  const int room = std::max(rows, std::min(2 * room_, kPassRows));
+  room_ = 0;  // until all buffers are there
+  const auto floats = [&](int width) { return Buffer(std::size_t(room) * std::size_t(width) * sizeof(float)); };
   const int widest = std::max(width_, ffn_width_);
   x_ = floats(width_), z_ = floats(width_), qkv_ = floats(3 * width_), context_ = floats(width_);
   hidden_ = floats(widest), shared_data_ = floats(2 * widest), shared_scales_ = floats(1);
-  const int own_rows = std::min(room_, kPrivateRows);
+  const int own_rows = std::min(room, kPrivateRows);
   for (Private& own : privates_) {
     own.data = Buffer(std::size_t(own_rows) * std::size_t(widest) * 8);
     own.scales = Buffer(std::size_t(own_rows) * sizeof(float));
   }
+  room_ = room;
 }
 
 void Model::forward(int thread, const int* ids, float* logits) {

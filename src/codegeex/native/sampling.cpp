@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 namespace codegeex {
 namespace {
@@ -62,6 +63,7 @@ Distribution::Distribution(const Kernels& kernels, const float* logits, int coun
     : top_(double(kernels.maximum(logits, count))) {
   const float top = float(top_);
   log_total_ = std::log(kernels.exp_sum(logits, count, top, 1.0f, nullptr));
+  if (!std::isfinite(top_) || !std::isfinite(log_total_)) throw std::invalid_argument("the logits are not finite");
   if (sampling.temperature == 0) {
     tokens_ = {first_of(logits, count, top)};
     weights_ = {1}, logits_ = {top}, total_ = 1;

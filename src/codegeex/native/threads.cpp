@@ -38,7 +38,13 @@ void spin_while(const std::atomic<unsigned>& value, unsigned old) {
 
 Threads::Threads(int count) : count_(count), owner_(getpid()) {
   if (count < 1) throw std::invalid_argument("there must be at least one thread");
-  for (int index = 1; index < count; index++) threads_.emplace_back([this, index] { work(index); });
+  threads_.reserve(std::size_t(count - 1));
+  try {
+    for (int index = 1; index < count; index++) threads_.emplace_back([this, index] { work(index); });
+  } catch (...) {  // the system has no more; those that are there must not outlive the pool
+    stop();
+    throw;
+  }
 }
 
 Threads::~Threads() {
@@ -46,6 +52,10 @@ Threads::~Threads() {
     for (auto& thread : threads_) thread.detach();
     return;
   }
+  stop();
+}
+
+void Threads::stop() {
   stopping_ = true;
   started_.fetch_add(1);
   started_.notify_all();

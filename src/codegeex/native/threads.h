@@ -30,6 +30,7 @@ class Threads {
 
  private:
   void work(int index);
+  void stop();
 
   const int count_;
   const long owner_;

@@ -55,6 +55,9 @@ def routes(service: Service) -> APIRouter:
         params = service.params(body, len(texts))
         if body.echo and body.suffix:
             raise ApiError(400, "echo has no meaning beside a suffix: leave one out.", param="echo")
+        if body.echo and body.language and body.logprobs is not None:
+            # The language's tag is among the tokens and not in the text.
+            raise ApiError(400, "echo tells no log-probabilities beside a language: leave one out.", param="echo")
         size = sum(map(len, texts)) + len(body.suffix or "")
         tasks = await service.task(size, lambda: [_task(service, body, text, params) for text in texts])
         scored: Sequence[Sequence[Choice | int]] = ()

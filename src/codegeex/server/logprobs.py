@@ -19,12 +19,13 @@ class LogprobWriter:
     Args:
         tokenizer: its vocabulary.
         top: how many of the likeliest tokens are wanted.
+        offset: where the first token stands in the choice's text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, top: int):
+    def __init__(self, tokenizer: Tokenizer, top: int, offset: int = 0):
         self._tokenizer, self._top = tokenizer, top
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._offset = 0
+        self._offset = offset
 
     def write(self, choices: Iterable[Choice | int]) -> dict[str, Any]:
         """The next tokens. Those without a probability, as the first of a prompt, are given as bare ids.

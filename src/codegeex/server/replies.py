@@ -63,17 +63,18 @@ class Reply:
     def _heads(self) -> Response:
         """The answer of no tokens, which is for those who want a prompt's log-probabilities."""
         choices = [
-            self._choice(index, self._task(index).head, "length", self._writer().write(self._head_tokens(index)))
+            self._choice(index, self._task(index).head, "length", self._writer(index).write(self._head_tokens(index)))
             for index in range(self.kept * len(self.tasks))
         ]
         usage = _usage(sum(len(task.prompt) for task in self.tasks), 0)
+        truncated = any(task.truncated for task in self.tasks)
         if not self.asked.stream:
-            return json_response(self._object(choices) | {"usage": usage, "truncated": False})
+            return json_response(self._object(choices) | {"usage": usage, "truncated": truncated})
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             yield b"".join(event(self._object([choice])) for choice in choices)
             if self.asked.stream_options and self.asked.stream_options.include_usage:
-                yield event(self._object([]) | {"usage": usage, "truncated": False})
+                yield event(self._object([]) | {"usage": usage, "truncated": truncated})
             yield DONE
 
         return EventStream(chunks())
@@ -85,14 +86,14 @@ class Reply:
         for index, completion in enumerate(completions):
             tops = completion.top or [()] * len(completion.tokens)
             drawn = map(Choice, completion.tokens, completion.logprobs, tops)
-            logprobs = self._writer().write([*self._head_tokens(index), *drawn]) if self._wanted else None
+            logprobs = self._writer(index).write([*self._head_tokens(index), *drawn]) if self._wanted else None
             text = self._task(index).head + completion.text
             choices.append(self._choice(index, text, completion.finish_reason, logprobs))
         return json_response(self._object(choices) | self._ending(run))
 
     async def _chunks(self, run: Run) -> AsyncGenerator[bytes, None]:
         options = self.asked.stream_options
-        writers = [self._writer() for _ in range(self.kept * len(self.tasks))]
+        writers = [self._writer(index) for index in range(self.kept * len(self.tasks))]
         heads = [
             event(self._object([self._choice(index, head, None, self._told(writer, self._head_tokens(index)))]))
             for index, writer in enumerate(writers)
@@ -115,8 +116,10 @@ class Reply:
     def _wanted(self) -> bool:
         return self.asked.logprobs is not None
 
-    def _writer(self) -> LogprobWriter:
-        return LogprobWriter(self.service.model.tokenizer, self.asked.logprobs or 0)
+    def _writer(self, index: int) -> LogprobWriter:
+        # What stands before the text and has no tokens of its own, as the head of an explanation.
+        first = 0 if self.scored else len(self._task(index).head)
+        return LogprobWriter(self.service.model.tokenizer, self.asked.logprobs or 0, first)
 
     def _told(self, writer: LogprobWriter, choices: Sequence[Choice | int]) -> dict[str, Any] | None:
         return writer.write(choices) if self._wanted else None
