@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of the second model")
     parser.add_argument("--output", type=Path, required=True)
     asked = parser.parse_args()
+    if not 0 <= asked.share <= 1:
+        parser.error("--share is from 0 to 1: half is 0.5")
     try:
         mean = Mean(asked.before, asked.after, asked.share)
         vocabulary, other = tokenizer.load(asked.before), tokenizer.load(asked.after)

@@ -17,7 +17,14 @@ from codegeex.errors import CodeGeeXError, WorkFailed
 
 @contextmanager
 def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[bytes]]:
-    """A binary file that appears as `path` when the block ends well, and not at all when it does not."""
+    """A binary file that appears as `path` when the block ends well, and not at all when it does not.
+
+    Raises:
+        WorkFailed: the file system refused, or something is there that is no file.
+    """
+    path = path.resolve()  # a link stays one
+    if path.exists() and not path.is_file():
+        raise WorkFailed(f"cannot write {path}: it is no file.")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open(mode) as file:
@@ -94,6 +101,21 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise CodeGeeXError(f"{path} exists already; choose another place or remove it first.")
+
+
+def check_file(path: Path) -> None:
+    """Make the folder of a file that is to be written after much work.
+
+    Raises:
+        CodeGeeXError: something else than a file is there, such as a folder or a device.
+        WorkFailed: the folder cannot be made.
+    """
+    if path.exists() and not path.is_file():
+        raise CodeGeeXError(f"{path} is no file that could be written; choose another place.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkFailed(f"cannot write {path}: {error.strerror or error}.") from None
 
 
 def publish(directory: Path, path: Path) -> None:

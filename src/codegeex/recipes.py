@@ -51,7 +51,7 @@ def override(content: dict[str, Any], overrides: Iterable[str]) -> None:
     for one in overrides:
         key, equals, value = one.partition("=")
         if not equals:
-            raise CodeGeeXError(f"override {one!r}: write it as key=value, for example schedule.steps=100.")
+            raise CodeGeeXError(f"override {one!r}: write it as key=value.")
         *parents, last = key.split(".")
         target = content
         for parent in parents:

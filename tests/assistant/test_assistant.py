@@ -101,7 +101,9 @@ def test_fill_in_the_middle_is_prefix_suffix_middle(roomy: Model) -> None:
         *tokenizer.encode("    return y\n"),
         middle,
     ]
-    assert request.make_rule() is None
+    rule = request.make_rule()
+    assert rule is not None
+    assert rule.feed("    y = x\n    return y\n") == len("    y = x\n")
     assert not request.truncated
     assert prompt(roomy, "complete", "", suffix="x") == "<|fim_prefix|><|fim_suffix|>x<|fim_middle|>"
 

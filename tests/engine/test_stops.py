@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codegeex import languages
-from codegeex.engine.stops import StopChecker, block_rule
+from codegeex.engine.stops import GapRule, StopChecker, block_rule
 
 CASES = json.loads(Path(__file__).with_name("stop_cases.json").read_text(encoding="utf-8"))["cases"]
 EACH_CASE = pytest.mark.parametrize(
@@ -100,3 +100,26 @@ def test_what_may_be_the_beginning_of_a_stop_text_is_held_back(text: str, stops:
     checker = StopChecker(stops, None)
     assert not checker.feed(text)
     assert checker.settled == settled
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "kept"),
+    [
+        ("def f(x):\n", "    return y\n", "    y = x + 1\n    return y\n\n# more", "    y = x + 1\n"),
+        ("def f(x):", "\n    return y\n", "\n    y = x + 1\n    return y\n", "\n    y = x + 1"),
+        ("def f(x):\n", "\n\n    return y\n", "    y = x + 1\n    return y\n", "    y = x + 1"),
+        ("    return ", " / len(a)\n", "sum(a) / len(a)\n\n", "sum(a)"),
+        ("    print(", ")\n", "a, b)\n", "a, b"),
+        ("    print(", ")\n", "a\n)\n", "a\n"),
+        ("x = 1\n", "y = 2\n", "y = 2\nz = 3\n", ""),
+        ("f() {\n", "}\n", "  if (a) {\n  }\n}\n", "  if (a) {\n  }\n"),  # its indentation tells it from others
+        ("a = 1\n", "", "b = 2\n\n", "b = 2\n\n"),
+        ("a = 1\n", "\n \n", "b = 2\n\n", "b = 2\n\n"),
+    ],
+)
+def test_a_gap_ends_where_the_code_behind_it_begins(before, after, text, kept):
+    end = GapRule(before, after).feed(text)
+    assert text[:end] == kept
+    piece_by_piece = GapRule(before, after)
+    ends = [found for character in text if (found := piece_by_piece.feed(character)) is not None]
+    assert ends[:1] == ([] if end is None else [end])

@@ -129,7 +129,7 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path, data):
     command += ["--langs", "python", "--n", "40", "--max-tokens", "24", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     results = folder / "results.jsonl"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (results.exists() and results.read_bytes().count(b"\n") >= 5):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -138,7 +138,7 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path, data):
     process.wait()
     before = (folder / "samples.jsonl").read_bytes()
     before = before[: before.rfind(b"\n") + 1]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     assert (folder / "samples.jsonl").read_bytes().startswith(before)
     rows = [json.loads(line) for line in results.read_text().splitlines()]
@@ -190,14 +190,17 @@ def test_a_folder_belongs_to_one_run(tmp_path, data):
 def test_the_same_program_runs_once(tmp_path, data, monkeypatch):
     ran = []
     run = Sandbox.run
-    monkeypatch.setattr(
-        Sandbox, "run", lambda self, program, *a, **k: ran.append(program) or run(self, program, *a, **k)
-    )
+
+    def counted(self, program, limits=None, *, alone=False):
+        if not alone:  # which is how a timeout is tried again
+            ran.append(program)
+        return run(self, program, limits, alone=alone)
+
+    monkeypatch.setattr(Sandbox, "run", counted)
     execute(tmp_path / "run", data, Scripted(), samples=12)
     for program, times in Counter(ran).items():
-        again = "while True" in program.source  # a timeout is tried again, alone
         reference = any(f"{word}\n" in program.source for word in WORDS[:2])  # measured first, for the limits
-        assert times <= 1 + again + reference
+        assert times <= 1 + reference
     assert len(ran) < 2 * 2 * 12
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ pytest.importorskip("httptools")
 import httpx
 
 import codegeex
+from codegeex.server import serve
 from codegeex.server.app import create_app
 from codegeex.server.serve import make_server
 from codegeex.server.settings import Settings
@@ -54,7 +56,7 @@ def running(model: codegeex.Model | None = None, **settings: Any) -> Iterator[Se
     def stop() -> None:
         server.should_exit = True
 
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
         while not server.started:
@@ -63,9 +65,29 @@ def running(model: codegeex.Model | None = None, **settings: Any) -> Iterator[Se
         yield Server(f"http://127.0.0.1:{port}", port, model, stop)
     finally:
         stop()
-        thread.join(20)
+        thread.join(serve.STOP_SECONDS + 30)
         listening.close()
         assert not thread.is_alive()
+
+
+@contextmanager
+def held_after(server: Server, steps: int) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """A model that takes so many steps and then waits: one event tells that it does, the other one lets it go on."""
+    backend, count, waits, on = server.model.backend, itertools.count(), threading.Event(), threading.Event()
+    step = backend.step
+
+    def held(*arguments: Any) -> Any:
+        if next(count) >= steps:
+            waits.set()
+            on.wait(60)
+        return step(*arguments)
+
+    backend.step = held  # type: ignore[method-assign]
+    try:
+        yield waits, on
+    finally:
+        on.set()
+        del backend.step
 
 
 @pytest.fixture(scope="session")

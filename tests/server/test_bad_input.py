@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from codegeex.server import serve
+from tests.server.conftest import held_after
 
 PROMPT = "def add(a, b):\n"
 
@@ -161,17 +162,17 @@ def test_a_slow_body_is_given_up(start):
 
 
 def test_slow_headers_are_given_up(start, monkeypatch):
-    monkeypatch.setattr(serve, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(serve, "HEADER_SECONDS", 1)
     server = start()
-    idle = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(50)]
+    began = time.monotonic()
+    idle = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(50)]
     try:
-        began = time.monotonic()
         for client in idle[:25]:
             client.sendall(b"GET /health HT")
         assert server.get("/health").status_code == 200
         for client in idle:
             assert client.recv(100) == b""
-        assert 0.3 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.9
     finally:
         for client in idle:
             client.close()
@@ -189,7 +190,7 @@ def test_who_leaves_in_mid_stream_leaves_nothing_behind(server):
         fields = {"prompt": PROMPT, "max_tokens": 400, "temperature": 1.5, "stream": True, "n": 8}
         with httpx.stream("POST", f"{server.url}/v1/completions", json=fields, timeout=20) as stream:
             next(stream.iter_lines())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while server.figure("num_requests_running") + server.figure("num_requests_waiting"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -198,14 +199,17 @@ def test_who_leaves_in_mid_stream_leaves_nothing_behind(server):
 def test_who_leaves_before_the_answer_is_not_worked_for(start):
     server = start()
     body = json.dumps({"prompt": PROMPT, "max_tokens": 480, "temperature": 1, "n": 32}).encode()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
-        head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
-        client.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
-        deadline = time.monotonic() + 5
-        while not server.figure("num_requests_running"):
+    deadline = time.monotonic() + 60
+    with held_after(server, 5) as (waits, on):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+            head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+            client.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
+            assert waits.wait(60)
+        while 'status="499"' not in server.get("/metrics").text:
             assert time.monotonic() < deadline
-            time.sleep(0.01)
-    while server.figure("num_requests_running"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert server.figure("generation_tokens_total") < 32 * 200
+            time.sleep(0.02)
+        on.set()
+        while server.figure("num_requests_running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert server.figure("generation_tokens_total") <= 32 * 6

@@ -14,6 +14,7 @@ from codegeex.errors import CodeGeeXError
 from codegeex.server import limits
 from codegeex.server.replies import Reply
 from codegeex.server.settings import Settings, read_keys
+from tests.server.conftest import held_after
 
 PROMPT = "def add(a, b):\n"
 LONG = {"prompt": PROMPT, "max_tokens": 60, "temperature": 1}
@@ -117,12 +118,13 @@ def test_a_client_of_many_requests_does_not_hold_up_others(start):
 
 
 def test_a_deadline_ends_an_answer_with_what_there_is(server):
-    response = server.post("/v1/completions", **(LONG | {"max_tokens": 450}), n=32, seed=1, timeout=0.15)
+    with held_after(server, 8):  # so that there is something at the deadline, but not all, however busy the machine
+        response = server.post("/v1/completions", **(LONG | {"max_tokens": 450}), n=32, seed=1, timeout=2)
     assert response.status_code == 200
     answer = response.json()
-    assert answer["timings"]["total_ms"] < 1500
+    assert 2000 <= answer["timings"]["total_ms"] < 30_000  # the model waits for a minute
     assert any(choice["finish_reason"] == "length" for choice in answer["choices"])
-    assert 0 < answer["usage"]["completion_tokens"] < 32 * 400
+    assert 0 < answer["usage"]["completion_tokens"] <= 32 * 8
 
 
 def test_a_greedy_request_takes_one_place(server):
@@ -148,16 +150,18 @@ SCORES = {"prompt": [PROMPT * 60] * 30, "echo": True, "logprobs": 1, "max_tokens
 
 
 @pytest.mark.parametrize(("path", "fields"), [("beams", BEAMS), ("scores", SCORES)])
-def test_what_takes_too_long_is_given_up(server, path, fields):
+def test_what_takes_too_long_is_given_up(server, path, fields, monkeypatch):
     """There are two threads for such work: five requests that ran on would hold up the sixth for a long time."""
+    steps, step = [], server.model.backend.step
+    monkeypatch.setattr(server.model.backend, "step", lambda *arguments: steps.append(1) or step(*arguments))
     for _ in range(5):
         answer = server.post("/v1/completions", **fields, timeout=0.1)
         assert answer.status_code == 503
         assert "too long" in answer.json()["error"]["message"]
-    began = time.monotonic()
+    steps.clear()
     assert server.post("/v1/completions", prompt=PROMPT, beams=2, max_tokens=2).status_code == 200
     assert server.post("/v1/completions", prompt=PROMPT, echo=True, logprobs=1, max_tokens=1).status_code == 200
-    assert time.monotonic() - began < 3
+    assert len(steps) < 20  # theirs, and one of each thread
 
 
 def test_a_stream_that_is_left_at_its_echo_cancels_what_comes_after_it():

@@ -1,7 +1,6 @@
 """A toy corpus, and a recipe that learns it."""
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,15 +61,18 @@ def write_recipe():
 
 def _launch(processes, jobs, directory):
     """Run jobs, each [recipe, overrides, step to stop after or None], one after the other in a group of processes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     plan = directory / "jobs.json"
     plan.write_text(json.dumps(jobs))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr"]
-    command += ["127.0.0.1", "--master-port", str(port), str(Path(__file__).with_name("run_recipes.py")), str(plan)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert "ALL DONE" in done.stdout, done.stdout[-2000:] + done.stderr[-6000:]
+    # Standalone: the processes meet at a port that the launcher itself keeps open.
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += [str(Path(__file__).with_name("run_recipes.py")), str(plan)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as launcher:
+        try:
+            said, errors = launcher.communicate(timeout=240)
+        except BaseException:
+            launcher.terminate()  # it ends its processes, which live in sessions of their own
+            raise
+    assert "ALL DONE" in said, said[-2000:] + errors[-6000:]
 
 
 @pytest.fixture(scope="session")

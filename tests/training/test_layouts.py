@@ -60,6 +60,17 @@ def test_layouts_of_four_processes(dataset, tmp_path, alone, write_recipe, launc
     np.testing.assert_allclose(curve(tmp_path / "muon"), curve(tmp_path / "muon alone"), atol=5e-3)
 
 
+@pytest.mark.slow
+def test_shares_need_not_be_of_equal_size(dataset, tmp_path, write_recipe, launch):
+    """16 rows of a layer that two share are five or six for each of three: as 640 are for 192 in the paper's run."""
+    changes = CHANGES | {"batch_size": 9}
+    path = write_recipe(dataset, tmp_path, **changes)
+    launch(6, [[str(path), ["layout.tensor=2", f"output={tmp_path / 'six'}"], 6]], tmp_path)
+    launch(6, [[str(path), ["layout.tensor=2", f"output={tmp_path / 'six'}"], None]], tmp_path)
+    loop.train(recipes.load(path))
+    assert_same(tmp_path / "six", (curve(tmp_path / "model"), load_file(tmp_path / "model" / "model.safetensors")))
+
+
 def test_a_run_goes_on_in_another_layout(dataset, tmp_path, alone, write_recipe, launch):
     """Two sharded processes, then one, then two that share every layer."""
     path = write_recipe(dataset, tmp_path, **CHANGES)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -83,18 +82,22 @@ def test_a_run_that_is_told_to_stop_saves_first(dataset, tmp_path, uninterrupted
     assert_same(tmp_path, uninterrupted)
 
 
+KILLED = """
+import os, signal, sys
+from codegeex.training import loop, recipe
+def report(record):
+    if record.get("step") == 6 and "loss" in record:  # the checkpoint of step 5 may be half written
+        os.kill(os.getpid(), signal.SIGKILL)
+loop.train(recipe.load(sys.argv[1]), report)
+"""
+
+
 def test_kill_9_at_any_moment(dataset, tmp_path, uninterrupted, write_recipe):
     recipe = write_recipe(dataset, tmp_path, **CHANGES)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(recipe)], capture_output=True, timeout=100)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (tmp_path / "model.run").exists()
     command = [sys.executable, "-m", "codegeex", "train", str(recipe)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    metrics = tmp_path / "model.run" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if metrics.exists() and len(metrics.read_text().splitlines()) > 8:
-            break
-        time.sleep(0.002)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert_same(tmp_path, uninterrupted)
@@ -180,3 +183,37 @@ def test_steps_without_a_finite_gradient_are_skipped(dataset, tmp_path, monkeypa
     bad.update(range(1000))
     with pytest.raises(WorkFailed, match="not finite 10 times in a row"):
         run(recipes.load(write_recipe(dataset, tmp_path, **CHANGES), [f"output={tmp_path / 'other'}"]))
+
+
+def test_two_runs_do_not_share_a_directory(dataset, tmp_path, write_recipe):
+    """The second one is refused while the first is at work, and the first goes on as if nothing had been."""
+    path = write_recipe(dataset, tmp_path, schedule={"steps": 6, "warmup": 1}, save_every=2)
+    refused = []
+
+    def again(record):
+        if record.get("step") == 5 and "loss" in record:
+            with pytest.raises(CodeGeeXError, match="another process trains in"):
+                loop.train(recipes.load(path))
+            refused.append(1)
+
+    loop.train(recipes.load(path), again)
+    assert refused == [1]
+    assert (tmp_path / "model" / "config.json").is_file()
+
+
+def test_a_run_that_cannot_write_its_model_has_lost_nothing(dataset, tmp_path, write_recipe):
+    path = write_recipe(dataset, tmp_path, schedule={"steps": 6, "warmup": 1}, save_every=250)
+
+    def in_the_way(record):
+        if record.get("step") == 6 and "loss" in record:
+            (tmp_path / "model").mkdir()
+            (tmp_path / "model" / "mine").touch()
+
+    with pytest.raises(CodeGeeXError, match="exists already"):
+        loop.train(recipes.load(path), in_the_way)
+    shutil.rmtree(tmp_path / "model")
+    records = []
+    loop.train(recipes.load(path), records.append)
+    assert records[0] == {"resumed": 6}
+    assert not any("loss" in record for record in records)
+    assert (tmp_path / "model" / "config.json").is_file()

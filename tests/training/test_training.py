@@ -199,13 +199,51 @@ def test_bad_recipes_are_refused_before_anything_is_written(dataset, tmp_path, o
     assert not list(tmp_path.glob("model*"))
 
 
-def test_too_little_memory_is_one_line(dataset, tmp_path, monkeypatch, write_recipe):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 5 bytes."),
+    ],
+    ids=["device", "processor"],
+)
+def test_too_little_memory_is_one_line(dataset, tmp_path, monkeypatch, write_recipe, error):
     def full(*arguments):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        raise error
 
     monkeypatch.setattr(loop, "backward", full)
     with pytest.raises(WorkFailed, match=r"not enough memory: take a smaller layout\.micro_batch"):
         loop.train(recipes.load(write_recipe(dataset, tmp_path)))
+
+
+def test_validation_takes_no_more_windows_at_a_time_than_training(dataset, tmp_path, monkeypatch, write_recipe):
+    from codegeex.training import validation
+
+    make_batch, sizes = validation.make_batch, []
+
+    def counted(windows, *arguments):
+        sizes.append(len(windows))
+        return make_batch(windows, *arguments)
+
+    monkeypatch.setattr(validation, "make_batch", counted)
+    path = write_recipe(dataset, tmp_path, schedule={"steps": 1, "warmup": 0}, validation_windows=7)
+    losses = []
+    for name, most in (("one", 1), ("three", 3)):
+        sizes.clear()
+        records = []
+        loop.train(recipes.load(path, [f"layout.micro_batch={most}", f"output={tmp_path / name}"]), records.append)
+        losses.append([record["validation"] for record in records if "validation" in record])
+        assert max(sizes) == most
+    assert losses[0] == losses[1]
+
+
+def test_held_out_text_without_a_word_has_no_loss(dataset, tmp_path, write_recipe):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "python.jsonl").write_text('{"prompt": "abc", "solution": ""}\n')
+    records = []
+    path = write_recipe(dataset, tmp_path, schedule={"steps": 1, "warmup": 0})
+    loop.train(recipes.load(path, [f"data.validation={tmp_path / 'held'}"]), records.append)
+    assert records[-1]["validation"] == records[-1]["bits_per_byte"] == {"python": None}
 
 
 def test_a_loss_that_is_not_finite_is_no_number(dataset, tmp_path, monkeypatch, write_recipe):

@@ -56,6 +56,28 @@ def test_tensorboard_reads_what_was_logged(tracked):
     assert "sample 1/text_summary" in events.Tags()["tensors"]
 
 
+@pytest.mark.parametrize(("crash_at", "save_every"), [(3, 6), (7, 6)])
+def test_tensorboard_shows_no_step_twice(dataset, tmp_path, write_recipe, crash_at, save_every):
+    """A run that goes on where it was validated, and one that begins anew."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe = recipes.load(
+        write_recipe(dataset, tmp_path, **CHANGES), ["tracking=tensorboard", f"save_every={save_every}", "samples=[]"]
+    )
+
+    def crash(record):
+        if record.get("step") == crash_at and "loss" in record:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe, crash)
+    loop.train(recipe)
+    events = EventAccumulator(f"{recipe.output}.tensorboard")
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == list(range(1, 13))
+    assert [event.step for event in events.Scalars("validation/python")] == [0, 6, 12]
+
+
 def test_samples_are_part_of_the_records(tracked):
     written = [json.loads(line) for line in (tracked[1] / "metrics.jsonl").read_text().splitlines()]
     for record in written:

@@ -13,7 +13,7 @@ from codegeex import languages, prompts, tokenizer
 from codegeex.engine.backend import Backend, BackendName, make_backend
 from codegeex.engine.engine import Engine
 from codegeex.engine.sampling import SamplingParams
-from codegeex.engine.stops import block_rule
+from codegeex.engine.stops import GapRule, block_rule
 from codegeex.engine.text import Completion, Finished, FinishReason, Piece, RuleFactory
 from codegeex.errors import CodeGeeXError
 from codegeex.languages import Language
@@ -233,7 +233,7 @@ class Model:
         if len(suffix_ids) > suffix_room:
             suffix, truncated = self._whole_characters(suffix_ids[:suffix_room]), True
         prompt = fim_prompt(self.tokenizer, prompts.completion(prefix, language), suffix)
-        return Request(prompt, language, "", lambda: None, truncated)
+        return Request(prompt, language, "", lambda: GapRule(prefix, suffix), truncated)
 
     def _fitted(self, build: Callable[[str], str], text: str, budget: int) -> tuple[list[int], str, bool]:
         """The prompt that `build` makes of `text` in at most `budget` ids.

@@ -127,6 +127,10 @@ def translate(
     """Write a program anew in another language."""
     language = _known(_file_language(file, source), "--from")
     target = languages.get(target).key
+    for one in (language, languages.get(target)):
+        if one not in languages.EXECUTABLE:
+            known = ", ".join(each.name for each in languages.EXECUTABLE)
+            print(f"note: models learn to translate between {known}; {one.name} is none of them.", file=sys.stderr)
     answer("translate", _read(file), source=language.key, target=target)
 
 

@@ -21,6 +21,13 @@ from codegeex.cli.tables import print_table
 corpus_app = typer.Typer(help="Build training data from source code, and look into it.", no_args_is_help=True)
 
 
+@corpus_app.callback()
+def _quiet() -> None:
+    """What Daft writes to a terminal is not for the people who use this command."""
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+    os.environ.setdefault("DAFT_SHOW_QUERY_ID", "0")
+
+
 @corpus_app.command(name="build")
 def corpus_build(
     sources: Annotated[
@@ -43,21 +50,23 @@ def corpus_build(
     as_json: Json = False,
 ) -> None:
     """Gather source files, clean them, and write token shards. Interrupted, the same command goes on."""
-    # What Daft writes to a terminal and our bar would overwrite each other.
-    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
-    os.environ.setdefault("DAFT_SHOW_QUERY_ID", "0")
     building = needs_packages("codegeex.corpus.build", "corpus")
     if ray:
         needs_packages("codegeex.corpus.engine", "corpus").use_ray(ray)
-    report = building.build(
-        sources,
-        output,
-        cache,
-        benchmark or [],
-        settings or [],
-        lambda line: print(line, file=sys.stderr, flush=True),
-        _bar,
-    )
+    try:
+        report = building.build(
+            sources,
+            output,
+            cache,
+            benchmark or [],
+            settings or [],
+            lambda line: print(line, file=sys.stderr, flush=True),
+            _bar,
+        )
+    except KeyboardInterrupt:
+        # Daft's threads, when they are interrupted, bring the process down in other ways than ours.
+        print("error: stopped; the same command goes on.", file=sys.stderr, flush=True)
+        os._exit(130)
     for line in report["damaged"]:
         print(f"warning: {line}", file=sys.stderr)
     if as_json:
@@ -100,6 +109,8 @@ def why(
     if masked:
         print(f"would be masked: {masked}")
     print(f"taken as {answer['language']}" if answer["taken"] else f"left out: {', '.join(answer['reasons'])}")
+    if not answer["licence"]:
+        print("its licence is not told here: a build takes it from the licence file nearest above.")
 
 
 @corpus_app.command()

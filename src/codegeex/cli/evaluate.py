@@ -26,7 +26,9 @@ DataOption = Annotated[
         help="Folder of the published files.  [default: $CODEGEEX_HUMANEVALX, or downloaded]", show_default=False
     ),
 ]
-LanguagesOption = Annotated[str, typer.Option("--langs", help="Languages, with commas; or all.")]
+LanguagesOption = Annotated[
+    str, typer.Option("--langs", help="Languages, with commas; or all. Of a translation, those to translate to.")
+]
 WorkersOption = Annotated[int | None, typer.Option(help="Programs at a time.  [default: one for each processor]")]
 IsolationOption = Annotated[
     bool, typer.Option("--require-isolation", help="Refuse to run programs that cannot be isolated.")
@@ -55,7 +57,7 @@ def doctor(
     keys = language_keys(langs)
     report: dict[str, Any] = {"languages": {}}
     healthy = True
-    with open_sandbox(workers, require_isolation) as sandbox:
+    with open_sandbox(workers, require_isolation, languages=keys) as sandbox:
         report |= sandbox.describe()
         for key in keys:
             problems = humanevalx.load(data, key)
@@ -204,14 +206,17 @@ def builtin(
 def loss(
     data: Annotated[Path, typer.Argument(help="Validation directory, such as a corpus has.")],
     model: Annotated[Path | None, typer.Option(help="Model directory.  [default: the embedded model]")] = None,
-    windows: Annotated[int, typer.Option(help="Windows of each language, of the model's own length.", min=1)] = 32,
+    windows: Annotated[int, typer.Option(help="Windows of each language.", min=1)] = 32,
+    length: Annotated[
+        int, typer.Option(help="Tokens of a window.  [default: as many as the model holds]", show_default=False)
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """How well a model foretells held-out text of each language: nats per token, and bits per byte."""
     from codegeex.assistant.assistant import EMBEDDED_MODEL
 
     validation = needs_packages("codegeex.training.validation", "train")
-    record = validation.measure(model or EMBEDDED_MODEL, data, windows)
+    record = validation.measure(model or EMBEDDED_MODEL, data, windows, length)
     if as_json:
         print(json.dumps(record))
         return

@@ -62,6 +62,8 @@ def evaluate(
         raise CodeGeeXError("--model and --samples contradict each other; leave one out.")
     origin = languages.get(source).key if source else None
     keys = [key for key in keys if key != origin]
+    if not keys:
+        raise CodeGeeXError("--langs names the languages to translate to, and --from is the only one of them.")
     tables = {key: load(key)[:problems] for key in dict.fromkeys([*keys, *([origin] if origin else [])])}
     if not ray and (lacking := {key: why for key in keys if (why := toolchains.missing(key))}):
         raise CodeGeeXError(f"{', '.join(lacking)} cannot run here: {next(iter(lacking.values()))}; see --langs.")
@@ -99,7 +101,7 @@ def evaluate(
         fingerprint=digest,
     )
     run = Run(output, settings, tables, rules)
-    with open_sandbox(workers, require_isolation, ray_module) as sandbox, _run_progress() as tell:
+    with open_sandbox(workers, require_isolation, ray_module, keys) as sandbox, _run_progress() as tell:
         run.execute(made, sandbox, tell)
     report = make_report(json.loads((output / "run.json").read_text(encoding="utf-8")), run.results())
     write_report(output, report)
@@ -115,7 +117,7 @@ def language_keys(names: str) -> list[str]:
         return runnable
     wanted = [languages.get(name).key for name in names.split(",") if name.strip()]
     if stray := [key for key in wanted if key not in runnable]:
-        raise CodeGeeXError(f"HumanEval-X has no problems in {stray[0]}; it has {', '.join(runnable)}.")
+        raise CodeGeeXError(f"there are no problems in {stray[0]}, but in {', '.join(runnable)}.")
     if not wanted:
         raise CodeGeeXError("--langs names no language.")
     return [key for key in runnable if key in wanted]
@@ -154,8 +156,10 @@ def _temperatures(text: str, ks: list[int]) -> dict[int, float]:
 
 
 @contextmanager
-def open_sandbox(workers: int | None, require: bool, ray: Any = None) -> Iterator[Any]:
-    """A sandbox on this machine, or on a cluster."""
+def open_sandbox(
+    workers: int | None, require: bool, ray: Any = None, languages: Sequence[Any] | None = None
+) -> Iterator[Any]:
+    """A sandbox on this machine, for some languages or all, or on a cluster."""
     from codegeex.evaluation.cluster import ClusterSandbox
     from codegeex.sandbox import Isolation, Sandbox
 
@@ -163,7 +167,7 @@ def open_sandbox(workers: int | None, require: bool, ray: Any = None) -> Iterato
     with (
         ClusterSandbox(ray, workers=workers, isolation=isolation)
         if ray
-        else Sandbox(workers=workers, isolation=isolation)
+        else Sandbox(workers=workers, isolation=isolation, languages=languages)
     ) as sandbox:
         if sandbox.problem:
             print(

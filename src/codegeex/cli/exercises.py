@@ -19,6 +19,7 @@ from codegeex.cli.extras import needs_packages
 from codegeex.cli.options import Json
 from codegeex.cli.progress import count_progress
 from codegeex.errors import CodeGeeXError, WorkFailed
+from codegeex.files import check_file
 
 if TYPE_CHECKING:
     from codegeex.exercises.guard import Guard
@@ -62,6 +63,7 @@ def exercises_build(
     names = [name for name in names if name not in FAMILIES or str(FAMILIES[name].level) in wanted_levels]
     if not names:
         raise CodeGeeXError(f"none of these families is of level {levels}.")
+    check_file(output)
     with count_progress("exercises") as tell:
         made = make(count, seed, names, guard=_guard(benchmark), taken=builtin.known(), tell=tell)
     write(output, (row for one in made.exercises for row in rows(one)))
@@ -121,9 +123,10 @@ def exercises_lessons(
     from codegeex.exercises import lessons
     from codegeex.exercises.make import stream, write
 
-    chosen = forms.split(",") if forms else lessons.FORMS
+    chosen = [form.strip() for form in forms.split(",")] if forms else lessons.FORMS
     if unknown := sorted(set(chosen) - set(lessons.FORMS)):
         raise CodeGeeXError(f"unknown form {unknown[0]!r}; known: {', '.join(lessons.FORMS)}.")
+    check_file(output)
     families, written = _families(file), 0
 
     def examples() -> Iterator[dict[str, str]]:
@@ -188,6 +191,7 @@ def exercises_benchmark(
     from codegeex.exercises import builtin
     from codegeex.exercises.make import write
 
+    check_file(output)
     made, rows = builtin.build(_guard(benchmark))
     write(output, rows)
     report: dict[str, Any] = {"output": str(output), "version": builtin.VERSION, "bytes": output.stat().st_size}

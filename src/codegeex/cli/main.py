@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the work failed, 2 bad input. An error is one line on stde
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -66,9 +67,16 @@ def _run(arguments: list[str] | None) -> int:
     # The numpy backend multiplies vectors too short for threads, whose waiting for each other costs ten times the work
     # on a busy machine. numpy's BLAS reads this when it is imported, hence here; a value set by the user stands.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed by whoever started this
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may know few characters
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="codegeex", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        # typer makes this number of an interruption.
+        return _fail("stopped.", 130) if result == 130 else result if isinstance(result, int) else 0
     except CodeGeeXError as error:
         return _fail(str(error), error.exit_code)
     except UsageError as error:
@@ -76,7 +84,8 @@ def _run(arguments: list[str] | None) -> int:
         if message.startswith("Usage:"):  # no verb was given: the message is the help page
             print(message, file=sys.stderr)
             return 2
-        return _fail(f"{message} (see codegeex --help)", 2)
+        context = getattr(error, "ctx", None)
+        return _fail(f"{message} (see {context.command_path if context else 'codegeex'} --help)", 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("stopped.", 130)
     except BrokenPipeError:

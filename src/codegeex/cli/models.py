@@ -18,16 +18,22 @@ convert_app = typer.Typer(help="Convert checkpoints to the native model director
 tokenizer_app = typer.Typer(help="Train a vocabulary; encode and decode text.", no_args_is_help=True)
 
 In = Annotated[
-    Path, typer.Argument(metavar="IN", help="Official .pt file, directory of its parts, or model directory.")
+    Path,
+    typer.Argument(
+        metavar="IN", help="Official .pt file, or directory of its parts; int8 also takes a model directory."
+    ),
 ]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Model directory to write; must not exist.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="JSON with what the shapes do not tell.")]
-TokenizerOption = Annotated[Path | None, typer.Option("--tokenizer", help="Directory of the tokenizer to put beside.")]
+BesideOption = Annotated[Path | None, typer.Option("--tokenizer", help="Directory of the tokenizer to put beside.")]
+TokenizerOption = Annotated[
+    Path | None, typer.Option("--tokenizer", help="Directory with a tokenizer.  [default: the embedded model's]")
+]
 
 
 @convert_app.command()
 def official(
-    source: In, output: Out, config: ConfigOption = None, tokenizer: TokenizerOption = None, as_json: Json = False
+    source: In, output: Out, config: ConfigOption = None, tokenizer: BesideOption = None, as_json: Json = False
 ) -> None:
     """From the official checkpoint, keeping its precision. Needs neither PyTorch nor memory for the whole model."""
     _convert(_official_source(source, config), output, tokenizer, as_json)
@@ -35,7 +41,7 @@ def official(
 
 @convert_app.command()
 def int8(
-    source: In, output: Out, config: ConfigOption = None, tokenizer: TokenizerOption = None, as_json: Json = False
+    source: In, output: Out, config: ConfigOption = None, tokenizer: BesideOption = None, as_json: Json = False
 ) -> None:
     """To int8 weights, from the official checkpoint or from a native model directory."""
     from codegeex.checkpoint import Int8Source, NativeSource

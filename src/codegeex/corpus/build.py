@@ -236,6 +236,8 @@ class _Build:
         if not report["kept"]:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items())
             why = "".join(f" {one}" for one in self.work.stages[0]["damaged"][:1])
+            if report["dropped"].get("licence"):
+                why += " What has no licence that is taken needs a file LICENSE above it, or a recipe that names one."
             raise CodeGeeXError(
                 f"no file of these sources is taken ({reasons or 'none is in a language of the corpus'}).{why}"
             )

@@ -23,7 +23,7 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
 
     Returns:
         "taken", "reasons" (names of the rules that leave it out), "language" (key or None), "masked" (secrets by
-        placeholder), and "rules": name, measured, taken_if and ok of each.
+        placeholder), "licence" (what its header says, or None), and "rules": name, measured, taken_if and ok of each.
     """
     text = readers.decode(text.encode())[0] or text
     problems = [problem for one in benchmarks for problem in decontaminate.read_benchmark(one)]
@@ -36,7 +36,7 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
     file = daft.from_arrow(pa.Table.from_pylist([row], reading.SCHEMA))
     frame = cleaning.judged(file, licences.PERMISSIVE, Benchmark(problems))
     takes = functions.to_struct(**{rule.name: rule.takes(functions.get(col("measured"), rule.name)) for rule in RULES})
-    (found,) = engine.collect(frame.select("measured", "body", takes.alias("takes"))).to_pylist()
+    (found,) = engine.collect(frame.select("measured", "body", "header", takes.alias("takes"))).to_pylist()
     answer = [
         {
             "name": "language",
@@ -60,6 +60,7 @@ def explain(text: str, path: str, benchmarks: Sequence[Path] = ()) -> dict[str, 
         "taken": not reasons,
         "reasons": reasons,
         "language": language,
+        "licence": found["header"],
         "masked": dict(secrets.mask(found["body"])[1]),
         "rules": answer,
     }

@@ -55,6 +55,34 @@ class IndentRule:
         return None
 
 
+class GapRule:
+    """Ends what fills a gap where it comes to the code behind the gap, which small models write once more.
+
+    That is before a whole line that is the first of that code, or, for a gap within a line, before what follows there.
+
+    Args:
+        before, after: the code around the gap.
+    """
+
+    def __init__(self, before: str, after: str):
+        self._next = next((line.rstrip() for line in after.split("\n") if line.strip()), "")
+        self._breaks = after.startswith(("\n", "\r\n"))
+        self._within_line = not before.endswith("\n") and bool(before)
+        self._text = ""
+        self._line = 0
+
+    def feed(self, text: str) -> int | None:
+        self._text += text
+        while self._next and (newline := self._text.find("\n", self._line)) >= 0:
+            line = self._text[self._line : newline].rstrip()
+            if not self._within_line and line == self._next:
+                return max(0, self._line - 1) if self._breaks else self._line
+            if self._within_line and not self._breaks and line.endswith(self._next):
+                return self._line + len(line) - len(self._next)
+            self._within_line, self._line = False, newline + 1
+        return None
+
+
 class BraceRule:
     """Ends a block of a braces language: after the brace that closes it. Strings and comments do not count.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import urllib.request
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -56,5 +57,5 @@ def _checksum(data: bytes) -> str:
     """Of the unpacked text; "" where it cannot be unpacked."""
     try:
         return hashlib.sha256(gzip.decompress(data)).hexdigest()
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return ""

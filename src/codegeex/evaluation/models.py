@@ -157,7 +157,9 @@ class HuggingFace:
             raise CodeGeeXError("hf: models need transformers and PyTorch: pip install 'codegeex[hf]'.") from None
         import torch
 
-        self.name, self.fingerprint = name, ""
+        self.name = name
+        parts = [path for path in sorted(Path(name).rglob("*")) if path.suffix in (".safetensors", ".bin", ".json")]
+        self.fingerprint = fingerprint(*parts) if parts else hashlib.sha256(f"hf:{name}".encode()).hexdigest()[:16]
         self._torch = torch
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
@@ -169,19 +171,28 @@ class HuggingFace:
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:
         torch = self._torch
+        longest = getattr(self._model.config, "max_position_embeddings", None)
         for one in wanted:
             torch.manual_seed(one.seed)
             inputs = self._tokenizer(one.prompt, return_tensors="pt").to(self._model.device)
+            most = sampling.max_tokens
+            if longest:  # a long prompt loses its beginning, and leaves a quarter of the context
+                inputs = {name: values[:, -(longest - longest // 4) :] for name, values in inputs.items()}
+                most = min(most, longest - inputs["input_ids"].shape[1])
             length = inputs["input_ids"].shape[1]
             drawn = {"do_sample": True, "temperature": one.temperature, "top_p": sampling.top_p, "top_k": 0}
             with torch.inference_mode():
                 output = self._model.generate(
                     **inputs,
-                    max_new_tokens=sampling.max_tokens,
+                    max_new_tokens=most,
                     pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id,
                     **(drawn if one.temperature else {"do_sample": False}),
                 )
-            yield one, _cut(str(self._tokenizer.decode(output[0, length:], skip_special_tokens=True)), one.language)
+            yield one, _cut(self._text(output[0])[len(self._text(output[0, :length])) :], one.language)
+
+    def _text(self, ids: Any) -> str:
+        # From its beginning on: many tokenizers drop a space where a text begins.
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 class Endpoint:
@@ -195,7 +206,8 @@ class Endpoint:
     def __init__(self, url: str, model: str):
         if not url.startswith(("http://", "https://")):
             raise CodeGeeXError(f"openai:{url} is no address; for example openai:http://localhost:8000/v1#my-model.")
-        self.name, self.fingerprint = model or url, ""
+        self.name = model or url
+        self.fingerprint = hashlib.sha256(f"{url}#{model}".encode()).hexdigest()[:16]
         self._url, self._model = url.rstrip("/"), model
 
     def generate(self, wanted: Sequence[Wanted], sampling: Sampling) -> Iterator[tuple[Wanted, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codegeex.errors import CodeGeeXError
-from codegeex.evaluation import builtin
+from codegeex.evaluation import builtin, humanevalx
 from codegeex.evaluation.errorclass import error_class
 from codegeex.evaluation.passk import (
     TRAINING_SHARES,
@@ -139,8 +139,10 @@ def read_report(folder: Path) -> dict[str, Any]:
     path = folder / "report.json" if folder.is_dir() else folder
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        if "problems" not in report:
+        if not isinstance(report, dict) or not isinstance(report.get("problems"), dict):
             raise ValueError("no problems in it")
+        if not isinstance(report.get("settings"), dict):
+            raise ValueError("no settings in it")
     except (OSError, ValueError) as error:
         raise CodeGeeXError(f"no report at {path}: {error}.") from None
     return report  # type: ignore[no-any-return]
@@ -150,8 +152,17 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
     """Two runs over the problems that both have: pass@1 of each language, and how likely chance alone would differ so.
 
     Raises:
-        CodeGeeXError: they have nothing in common.
+        CodeGeeXError: they have nothing in common, or were judged by different rules.
     """
+    for name, otherwise in (
+        ("benchmark", humanevalx.NAME),
+        ("task", "generation"),
+        ("source", None),
+        ("repairs", False),
+    ):
+        a, b = (one["settings"].get(name, otherwise) for one in (ours, theirs))
+        if a != b:
+            raise CodeGeeXError(f"the runs differ in {name} ({a} and {b}): their scores do not compare.")
     shared = [task for task in ours["problems"] if task in theirs["problems"]]
     if not shared:
         raise CodeGeeXError("the two runs have no problem in common.")

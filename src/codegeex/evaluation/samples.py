@@ -110,7 +110,7 @@ def read_foreign(path: Path, language: str | None, prompts: Mapping[str, str]) -
         prompts: of the tasks that are wanted, by name; programs (evalplus' solutions, bigcode's) begin with them.
 
     Raises:
-        CodeGeeXError: none of these, a program that begins otherwise, or nothing for any of the tasks.
+        CodeGeeXError: none of these, a program that begins otherwise, a task of another benchmark, or no task.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -120,6 +120,8 @@ def read_foreign(path: Path, language: str | None, prompts: Mapping[str, str]) -
     for task, code, temperature, whole in _parsed(path, text, language):
         prefix, _, number = task.rpartition("/")
         key = LANGUAGES.get(prefix) or language
+        if prefix not in ("", "HumanEval", *LANGUAGES):
+            raise CodeGeeXError(f"{path}: the task {task!r} is not one of HumanEval or HumanEval-X.")
         if key is None:
             raise CodeGeeXError(f"{path}: which language is task {task!r} in? Say so with --langs.")
         name = f"{PREFIXES[key]}/{number}"

@@ -88,7 +88,8 @@ def make(
         CodeGeeXError: no such family.
     """
     made = Made()
-    seen, forbidden = set[str](), set(taken)
+    held_out = frozenset(taken)
+    seen, forbidden = set[str](), set(held_out)
     if unknown := [name for name in families if name not in FAMILIES]:
         raise CodeGeeXError(f"no family {unknown[0]!r}; there are {', '.join(FAMILIES)}.")
     barren = dict.fromkeys(families, 0)
@@ -97,7 +98,10 @@ def make(
         for name in list(barren):
             one = exercise(name, numbers[name].getrandbits(48))
             if one.id in seen or one.task in forbidden or one.meaning in forbidden:
-                made.duplicates += 1
+                if one.task in held_out or one.meaning in held_out:
+                    made.refused["a problem of the built-in benchmark"] += 1
+                else:
+                    made.duplicates += 1
                 barren[name] += 1
                 if barren[name] >= PATIENCE:
                     del barren[name]

@@ -132,14 +132,18 @@ class _Slot:
 
     def run(self, program: Program, limits: Limits) -> Result:
         try:
-            return self._run(program, limits)
-        except Broken:
-            self.close()
-        try:  # whatever broke the container may have been the program before
-            return self._run(program, limits)
-        except Broken as error:
-            self.close()
-            return Result("sandbox_error", "run", 0.0, 0.0, str(error))
+            try:
+                return self._run(program, limits)
+            except Broken:
+                self.close()
+            try:  # whatever broke the container may have been the program before
+                return self._run(program, limits)
+            except Broken as error:
+                self.close()
+                return Result("sandbox_error", "run", 0.0, 0.0, str(error))
+        except BaseException:
+            self.close()  # the answer that nobody waited for would be taken for the next program's
+            raise
 
     def _run(self, program: Program, limits: Limits) -> Result:
         if self._container is None:

@@ -56,7 +56,9 @@ def _run_verdict(program: Program, tools: Toolchain, last: dict[str, Any], secre
     if last["report"] in _REPORTED:
         return cast(Verdict, last["report"]), said
     if last["status"] < 0:
-        return "runtime_error", f"{said}\nended by {signal.Signals(-last['status']).name}".strip()
+        number = -last["status"]  # which need not be one that has a name
+        name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+        return "runtime_error", f"{said}\nended by {name}".strip()
     if last["status"]:
         failed = any(sign in last["output"] for sign in tools.failure_signs)
         return ("wrong" if failed else "runtime_error"), said or f"ended with status {last['status']}"

@@ -56,12 +56,18 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.model_name.strip():
             raise CodeGeeXError("the model's name is empty: clients have to call it something.")
-        for name in ("burst", "most_samples", "most_body", "body_seconds", "deadline"):
+        above = {"burst": "burst", "most_samples": "max-samples", "most_body": "max-body"}
+        for name, option in (above | {"body_seconds": "body-seconds", "deadline": "deadline"}).items():
             if not getattr(self, name) > 0:
-                raise CodeGeeXError(f"{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-        for name in ("requests_per_minute", "most_waiting", "stream_seconds"):
+                raise CodeGeeXError(f"{option} must be above 0, not {getattr(self, name)}.")
+        least = {
+            "requests_per_minute": "rate-limit",
+            "most_waiting": "max-waiting",
+            "stream_seconds": "stream-interval",
+        }
+        for name, option in least.items():
             if not getattr(self, name) >= 0:
-                raise CodeGeeXError(f"{name.replace('_', '-')} must be 0 or above, not {getattr(self, name)}.")
+                raise CodeGeeXError(f"{option} must be 0 or above, not {getattr(self, name)}.")
         for key, name in self.keys:
             if len(key) < SHORTEST_KEY or not key.isascii() or any(character.isspace() for character in key):
                 raise CodeGeeXError(f"API key {name!r} must be {SHORTEST_KEY} or more ASCII characters without spaces.")

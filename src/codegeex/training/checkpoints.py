@@ -15,6 +15,7 @@ optimisers in order to have moments.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import shutil
 import warnings
@@ -22,8 +23,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import torch
 from torch import distributed, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
@@ -83,9 +85,10 @@ class RunDirectory:
         self.newest: Path | None = world.agree(max(self.path.glob("step-*"), default=None))
         steps = int(self.newest.name[5:]) if self.newest else 0
         self._check_same(read_json(self.path / "recipe.json"), content, steps)
-        self.records = self._records_until(steps)
+        self.records = self._records_until(steps) if self.newest else []
         if world.mesh is None:  # DCP warns of it, in a thread of its own
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        self._lock = self._locked()
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
         # What the writers of the processes tell each other must not come between the sums of a step.
@@ -94,6 +97,24 @@ class RunDirectory:
             for unfinished in self.path.glob(".step-*.partial"):
                 shutil.rmtree(unfinished)
             write_text(self.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in self.records))
+
+    def _locked(self) -> IO[str] | None:
+        """Keep others out of the directory; the system lets them in again, however this process ends.
+
+        Raises:
+            CodeGeeXError: another run is in it.
+        """
+        lock = (self.path / "lock").open("w") if self._world.main else None
+        free = True
+        if lock is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                free = False
+        if not self._world.agree(free):
+            raise CodeGeeXError(f"another process trains in {self.path}; wait for it, or stop it.")
+        return lock
 
     def log(self, record: dict[str, Any]) -> None:
         """Keep a record."""
@@ -110,6 +131,8 @@ class RunDirectory:
                 self.finish()
         finally:
             self._thread.shutdown()
+            if self._lock is not None:
+                self._lock.close()
 
     def save(self, step: int, model: nn.Module, optimizers: list[Optimizer], guard: Guard) -> None:
         """Begin a checkpoint of the state after `step` steps; older ones than the newest `keep` are removed after it.
@@ -179,15 +202,16 @@ class RunDirectory:
         return step
 
     def whole_model(self, model: CodeGeeX) -> CodeGeeX:
-        """The model in one piece, in the main process; in the others, without weights."""
+        """The model in one piece, in the main process; in the others, without storage."""
         whole = model
         if self._world.mesh is not None:
             weights = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
-            whole = CodeGeeX(model.config)
-            if self._lora.rank:
-                lora.adapt(whole, self._lora)
+            with torch.device("meta"):
+                whole = CodeGeeX(model.config)
+                if self._lora.rank:
+                    lora.adapt(whole, self._lora)
             if self._world.main:
-                whole.load_state_dict(weights)
+                whole.load_state_dict(weights, assign=True)
         lora.merge(whole)
         return whole
 
@@ -196,7 +220,7 @@ class RunDirectory:
         shutil.rmtree(self.path)
 
     def _records_until(self, step: int) -> list[dict[str, Any]]:
-        """What was logged before the step that comes next; a line that was cut off does not count."""
+        """What was logged up to a step, that step's validation included; a line that was cut off does not count."""
         path = self.path / "metrics.jsonl"
         records = []
         for line in path.read_text().splitlines() if path.exists() else []:
@@ -204,8 +228,7 @@ class RunDirectory:
                 record = json.loads(line)
             except ValueError:
                 break
-            # A validation is logged before the step of its number, a loss after it.
-            if record["step"] < step or (record["step"] == step and "loss" in record):
+            if record["step"] <= step:
                 records.append(record)
         return records
 

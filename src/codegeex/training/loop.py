@@ -94,7 +94,10 @@ def train(recipe: Recipe, report: Report = lambda record: None) -> Path:
 def _enough_memory() -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        # That of a CPU has no class of its own.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
         raise WorkFailed(
             "the device has not enough memory: take a smaller layout.micro_batch, or layout.recompute=true; "
             "'codegeex plan' tells what a run takes."
@@ -152,11 +155,13 @@ class _Steps:
     def take(self, first: int, validation: Validation, log: Report) -> None:
         """All steps from `first` on."""
         recipe, run = self.recipe, self.run
-        began, stepping = time.monotonic(), 0.0
+        began, stepping, last = time.monotonic(), 0.0, recipe.schedule.steps
+        known = {record["step"] for record in run.records if "validation" in record}
+        at_once = self.world.windows(recipe)
         with told_to_stop() as stopping:
-            for step in range(first, recipe.schedule.steps):
-                if step % recipe.validate_every == 0:
-                    log({"step": step} | validation.measure(self.model))
+            for step in range(first, last):
+                if step % recipe.validate_every == 0 and step not in known:
+                    log({"step": step} | validation.measure(self.model, at_once))
                 step_began = time.monotonic()
                 record = self._take(step)
                 stepping += time.monotonic() - step_began
@@ -164,12 +169,15 @@ class _Steps:
                 if self.world.any(run.failed):
                     run.finish()
                 told = self.world.any(bool(stopping))
-                if (told or (step + 1) % recipe.save_every == 0) and self.guard.skipped <= step:
+                # The last one, too: writing the model may fail.
+                due = (step + 1) % recipe.save_every == 0 or step + 1 == last
+                if (told or due) and self.guard.skipped <= step:
                     run.save(step + 1, self.model, self.optimizers, self.guard)
                 if told:
                     run.finish()
                     raise WorkFailed(f"stopped after step {step + 1}; the same command goes on from there.")
-        log({"step": recipe.schedule.steps} | validation.measure(self.model))
+        if last not in known:
+            log({"step": last} | validation.measure(self.model, at_once))
 
     def _take(self, step: int) -> dict[str, Any]:
         """One step; returns what it was like."""

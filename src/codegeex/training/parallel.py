@@ -81,6 +81,11 @@ class World:
         count = batch_size // self.data_size
         return slice(self.data_rank * count, (self.data_rank + 1) * count)
 
+    def windows(self, recipe: Recipe) -> int:
+        """Windows that this process computes at a time."""
+        own = recipe.batch_size // self.data_size
+        return min(recipe.layout.micro_batch or own, own)
+
     def seed(self, seed: int, step: int) -> None:
         """Let what dropout draws depend on the run's seed, the step and the part of the batch, and on nothing else."""
         torch.manual_seed(derived_seed(seed, step, self.data_rank))

@@ -54,7 +54,7 @@ class _TensorBoard:
     def __init__(self, recipe: Recipe, first: int):
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(f"{recipe.output}.tensorboard", purge_step=first + 1 if first else None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(f"{recipe.output}.tensorboard", purge_step=first + 1 if first else 0)  # type: ignore[no-untyped-call]
 
     def log(self, record: dict[str, Any]) -> None:
         for name, value in scalars(record).items():

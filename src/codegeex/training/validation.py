@@ -39,13 +39,14 @@ def open_windows(stream: Stream, recipe: Recipe, vocabulary: Tokenizer) -> Windo
     return shards
 
 
-def measure(model: Path, data: Path, windows: int) -> dict[str, Any]:
+def measure(model: Path, data: Path, windows: int, length: int = 0) -> dict[str, Any]:
     """The losses of a model directory on held-out text, as a training run would measure them; in float32.
 
     Args:
         model: of the native format.
         data: validation directory: token shards or examples, one set a language.
-        windows: how many of each, of as many tokens as the model holds.
+        windows: how many of each.
+        length: tokens of a window; 0 for as many as the model holds.
 
     Returns:
         "validation": nats per token, and "bits_per_byte", of each language; None where they are not finite.
@@ -53,17 +54,24 @@ def measure(model: Path, data: Path, windows: int) -> dict[str, Any]:
     Raises:
         CodeGeeXError: one of them is not there, or they belong to different tokenizers.
     """
+    if not 0 <= length <= (longest := NativeSource(model).config.max_position_embeddings):
+        raise CodeGeeXError(f"{model} holds {longest} tokens, no {length}.")
     config = replace(NativeSource(model).config, quantization=None)  # int8 weights are computed with in float32
     recipe = Recipe(
         output="",
         start=str(model),
         model=config,
-        data=Data(tokenizer=str(model), validation=str(data), sequence_length=config.max_position_embeddings),
+        data=Data(tokenizer=str(model), validation=str(data), sequence_length=length or config.max_position_embeddings),
         precision="float32",
         validation_windows=windows,
     )
     vocabulary = tokenizer.load(model)
     validation = Validation(recipe, vocabulary)
+    if not validation.sets:
+        raise CodeGeeXError(
+            f"{data} holds no folder of token shards for each language; codegeex corpus build makes one with "
+            "--set validation_share=0.02."
+        )
     network = CodeGeeX(config)
     fill(network, starting_values(recipe, vocabulary))
     return validation.measure(network)
@@ -97,15 +105,20 @@ class Validation:
         if recipe.data.validation:
             root = Path(recipe.data.validation)
             if not root.is_dir():
-                raise CodeGeeXError(f"no validation data at {root}.")
+                raise CodeGeeXError(
+                    f"no validation data at {root}; codegeex corpus build makes some with --set validation_share=0.02."
+                )
             self.sets = {name: open_windows(stream, recipe, vocabulary) for name, stream in _sets(root)}
         self._lengths = torch.tensor([len(vocabulary.decode_bytes([token])) for token in range(len(vocabulary))])
         self._lengths[vocabulary.end_of_text] = 0  # it is no text
         self._prompts = [vocabulary.encode(prompt) for prompt in recipe.samples]
 
     @torch.no_grad()
-    def measure(self, model: CodeGeeX) -> dict[str, Any]:
+    def measure(self, model: CodeGeeX, at_once: int = 1) -> dict[str, Any]:
         """How well `validation_windows` windows of each language are foretold, and what follows the prompts.
+
+        Args:
+            at_once: windows that are computed together.
 
         Returns:
             "validation": nats per token; "bits_per_byte": which models of other vocabularies can be compared by;
@@ -114,25 +127,27 @@ class Validation:
         model.eval()
         losses, bits = {}, {}
         for language, windows in self.sets.items():
-            losses[language], bits[language] = self._loss(model, windows)
+            losses[language], bits[language] = self._loss(model, windows, at_once)
         record: dict[str, Any] = {"validation": losses, "bits_per_byte": bits}
         if self._prompts:
             record["samples"] = self._continue(model)
         model.train()
         return record
 
-    def _loss(self, model: CodeGeeX, windows: Windows) -> tuple[float | None, float | None]:
-        """Nats per token and bits per byte; None where they are not finite."""
+    def _loss(self, model: CodeGeeX, windows: Windows, at_once: int) -> tuple[float | None, float | None]:
+        """Nats per token and bits per byte; None where they are not finite, or where no text is foretold."""
         recipe = self._recipe
         chosen = windows.spread(recipe.validation_windows)
         nats = tokens = size = 0.0
-        for first in range(0, len(chosen), recipe.batch_size):
-            part = [windows.window(index) for index in chosen[first : first + recipe.batch_size]]
+        for first in range(0, len(chosen), at_once):
+            part = [windows.window(index) for index in chosen[first : first + at_once]]
             batch = make_batch(np.stack(part), self._vocabulary.end_of_text)
             weight = batch.weights.sum().item()
             size += float((self._lengths[batch.labels] * batch.weights).sum())
             tokens += weight
             nats += weight * batch_loss(model, batch.to(model.word_embeddings.weight.device), recipe).item()
+        if not tokens or not size:
+            return None, None
         return rounded(nats / tokens, 4), rounded(nats / math.log(2) / size, 4)
 
     def _continue(self, model: CodeGeeX) -> list[dict[str, str]]:

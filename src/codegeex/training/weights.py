@@ -13,8 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from codegeex import tokenizer
 from codegeex.checkpoint import NativeSource
@@ -67,10 +66,12 @@ def derived_seed(*parts: int) -> int:
 
 def fill(model: CodeGeeX, value: Values) -> None:
     """Give a model that has storage, and is shared out already, its weights, in place; each process keeps its part."""
-    options = StateDictOptions(full_state_dict=True, strict=False)
     for name, parameter in model.named_parameters():
         whole = value(name, parameter.shape).to(parameter.device)
         if isinstance(parameter, DTensor):
-            set_model_state_dict(model, {name: whole}, options=options)
+            # Everyone has the same values: nothing is sent, and shares need not be of equal size.
+            part = distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)
+            with torch.no_grad():
+                parameter.to_local().copy_(part.to_local())
         else:
             parameter.data.copy_(whole)

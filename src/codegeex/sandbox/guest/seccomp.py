@@ -20,6 +20,9 @@ _DENIED = {
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "process_madvise": 440,
     "process_mrelease": 448, "pidfd_open": 434, "pidfd_getfd": 438, "pidfd_send_signal": 424, "tkill": 200,
     "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "keyctl": 250, "add_key": 248, "request_key": 249,
+    # how much of the machine others get, the supervisor among them
+    "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203,
+    "sched_setattr": 314, "ioprio_set": 251,
     # memory that no limit counts, and things that outlive their maker
     "memfd_create": 319, "memfd_secret": 447, "shmget": 29, "shmat": 30, "semget": 64, "msgget": 68, "mq_open": 240,
     # another view of the system
@@ -37,9 +40,10 @@ _DENIED = {
     "socket": 41,
 }  # fmt: skip
 _FORKS = {"fork": 57, "vfork": 58}
-_CLONE, _CLONE3, _MMAP, _IOCTL, _KILL, _TGKILL, _PRLIMIT = 56, 435, 9, 16, 62, 234, 302
+_CLONE, _CLONE3, _MMAP, _IOCTL, _FCNTL, _KILL, _TGKILL, _PRLIMIT = 56, 435, 9, 16, 72, 62, 234, 302
 _CLONE_THREAD = 0x10000
 _SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS
+_SET_OWNER, _SET_OWNER_EX = 8, 15  # who gets the signals of a descriptor
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # type into the terminal
 _X32 = 0x40000000  # a second table of call numbers on the same machine
 _ARCH_X86_64 = 0xC000003E
@@ -81,6 +85,7 @@ def assemble(pid: int, forks: bool) -> bytes:
         program += _on(_TGKILL, [_argument(0), *_unless(pid)])
     program += _on(_MMAP, [_argument(3), (_AND, 0, 0, _SHARED_ANONYMOUS), *_if(_SHARED_ANONYMOUS)])
     program += _on(_PRLIMIT, [_argument(0), (_EQUAL, 2, 0, 0), *_unless(pid)])
+    program += _on(_FCNTL, [_argument(1), (_EQUAL, 1, 0, _SET_OWNER), *_if(_SET_OWNER_EX)])
     program += _on(_IOCTL, [_argument(1), (_EQUAL, 1, 0, _TIOCSTI), *_if(_TIOCLINUX)])
     program.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)

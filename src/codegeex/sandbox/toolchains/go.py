@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import secrets
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,8 @@ _VETTED = ("atomic", "bool", "buildtags", "errorsas", "ifaceassert", "nilfunc", 
 """What `go test` vets (go help test)."""
 
 # The names are the run's own: a program's declarations must not meet them. The harness runs tests in order and goes on
-# after a failed one, so that reaching the last says that the others have ended; the exit status says how.
+# after a failed one: the last one reports, unless one has failed. The exit status, which a program may change, does not
+# decide alone.
 _MAIN = """package main
 
 import (
@@ -27,7 +29,19 @@ import (
     testing_{secret} "testing"{import_program}
 )
 
+var failed_{secret} bool
+
+func watched_{secret}(test func(*testing_{secret}.T)) func(*testing_{secret}.T) {{
+    return func(t *testing_{secret}.T) {{
+        defer func() {{ failed_{secret} = failed_{secret} || t.Failed() }}()
+        test(t)
+    }}
+}}
+
 func report_{secret}(*testing_{secret}.T) {{
+    if failed_{secret} {{
+        return
+    }}
     os_{secret}.NewFile(3, "report").WriteString("{secret}")
 }}
 
@@ -90,11 +104,12 @@ class Go(Toolchain):
         main = _MAIN.format(
             secret=secret,
             import_program='\n    program "program_test"' if apart else "",
-            tests=", ".join(f'{{"{name}", {package}{name}}}' for name in names),
+            tests=", ".join(f'{{"{name}", watched_{secret}({package}{name})}}' for name in names),
         )
+        other = f"main_{secrets.token_hex(8)}.go"
         files = {
             "main_test.go": f"{program.source}\n{program.tests}\n",
-            f"main_{secret}.go": main,
+            other: main,
             "packages.cfg": _import_config(self._packages),
         }
         compiler = [self._tool("compile"), "-importcfg", "packages.cfg", "-pack", "-complete", f"-lang={_LANGUAGE}"]
@@ -103,9 +118,9 @@ class Go(Toolchain):
             files["main.cfg"] = _import_config({**self._packages, place: work / "program.a"})
             commands.append([*compiler, "-p", place, "-o", "program.a", "main_test.go"])
             compiler[2] = "main.cfg"
-            commands.append([*compiler, "-p", "main", "-o", "main.a", f"main_{secret}.go"])
+            commands.append([*compiler, "-p", "main", "-o", "main.a", other])
         else:
-            commands.append([*compiler, "-p", "main", "-o", "main.a", "main_test.go", f"main_{secret}.go"])
+            commands.append([*compiler, "-p", "main", "-o", "main.a", "main_test.go", other])
         if program.vet:
             files["vet.cfg"] = self._vet_config(work)
             commands.append([self._tool("vet"), *(f"-{name}" for name in _VETTED), "vet.cfg"])

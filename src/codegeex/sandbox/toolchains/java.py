@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 
 from codegeex.sandbox.program import Limits, Program
 from codegeex.sandbox.toolchains.base import GUEST, Job, Refused, Toolchain, call, identifiers, output_of, tool
 
 _LAUNCHER = """
-class Launcher_{secret} {{
+class Launcher_{name} {{
     public static void main(String[] arguments) throws java.lang.Throwable {{
         java.lang.String outcome = "{secret}";
         try {{
@@ -60,12 +61,20 @@ class Java(Toolchain):
         call([str(self._home() / "bin/javac"), "-d", str(folder), str(GUEST / "java/Compiler.java")])
 
     def job(self, program: Program, limits: Limits, secret: str, work: Path) -> Job:
-        if taken := {*_DECLARED.findall(program.source)} & _LIBRARY & (identifiers(program.tests) | {"Main"}):
+        if taken := _declared(program.source) & _LIBRARY & (identifiers(program.tests) | {"Main"}):
             raise Refused(f"it declares a class {min(taken)}, which its tests rely on")
         java = str(self._home() / "bin/java")
-        text = f"{program.source}\n{program.tests}\n{_LAUNCHER.format(secret=secret)}"
+        name = secrets.token_hex(8)  # which lies open in the work folder
+        text = f"{program.source}\n{program.tests}\n{_LAUNCHER.format(secret=secret, name=name)}"
         # The quick just-in-time compiler alone: the optimising one takes as long as it saves, in a minute's work.
         compiler = [java, *_OPTIONS, "-Xmx768m", "-Xss4m", "-cp", str(self.prepared()), "Compiler"]
-        command = [java, *_OPTIONS, f"-Xmx{limits.memory_mb}m", "-cp", ".", f"Launcher_{secret}"]
+        command = [java, *_OPTIONS, f"-Xmx{limits.memory_mb}m", "-cp", ".", f"Launcher_{name}"]
         steps = [self._compile_step(limits, compiler, work, kind="resident"), self._run_step(limits, command, work)]
         return Job({"Main.java": text}, steps)
+
+
+def _declared(source: str) -> set[str]:
+    """Names of classes that a program declares, perhaps between comments or in escapes; more rather than fewer."""
+    plain = re.sub(r"\\u+([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), source)
+    bare = re.sub(r"/\*.*?\*/|//[^\n]*", " ", plain, flags=re.DOTALL)
+    return {*_DECLARED.findall(plain), *_DECLARED.findall(bare)}

@@ -10,7 +10,8 @@ import javax.tools.StandardJavaFileManager;
 import javax.tools.StandardLocation;
 import javax.tools.ToolProvider;
 
-/** A compiler that stays: each line names a folder whose Main.java to compile; answers messages, then a status. */
+/** A compiler that stays: each line is a request's number and a folder whose Main.java to compile. It answers
+ * messages, then that number and a status. */
 public class Compiler {
     public static void main(String[] arguments) throws Exception {
         PrintStream answer = System.out;
@@ -21,7 +22,8 @@ public class Compiler {
         // One file manager for all: it has read the library's index, which takes longer than most programs.
         StandardJavaFileManager files = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8);
         for (String line; (line = folders.readLine()) != null; ) {
-            Path folder = Path.of(line);
+            String[] request = line.split(" ", 2);
+            Path folder = Path.of(request.length < 2 ? "/" : request[1]);
             StringWriter messages = new StringWriter();
             boolean done;
             try {
@@ -33,7 +35,7 @@ public class Compiler {
                 messages.write("the compiler failed: " + error);
                 done = false;
             }
-            answer.print(messages.toString().replace("\0", "") + "\n" + (done ? 0 : 1) + "\0");
+            answer.print(messages.toString().replace("\0", "") + "\n" + request[0] + " " + (done ? 0 : 1) + "\0");
             answer.flush();
         }
     }
