@@ -29,7 +29,8 @@ def run(capsys):
     return run
 
 
-def test_the_embedded_model_gives_a_table_and_then_one_json_line(run):
+def test_the_embedded_model_gives_a_table_and_then_one_json_line(run, monkeypatch):
+    monkeypatch.setattr("codegeex.cli.progress.LINE_SECONDS", 1e9)
     code, out, err = run("decode", *QUICK)
     assert (code, err) == (0, "")
     *table, last = out.splitlines()

@@ -257,7 +257,10 @@ def report(
         settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CodeGeeXError(f"no run in {folder}: {error}.") from None
-    made = make_report(settings, rows(folder / "results.jsonl"))
+    try:
+        made = make_report(settings, rows(folder / "results.jsonl"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CodeGeeXError(f"what is in {folder} is no run of this version: {error!r}.") from None
     write_report(folder, made)
     if as_json:
         print(json.dumps(made["languages"]))

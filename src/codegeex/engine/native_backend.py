@@ -127,9 +127,10 @@ class NativeBackend(Backend):
                 bias = _float32(source, f"{layer}.{tensor}.bias")
                 self.model.set_linear(index, name, weights, scales, bias)
                 release_pages(weights)
-        words, positions, queries = (source.read(f"{name}_embeddings.weight") for name in ("word", "position", "query"))
-        self.model.set_tables(words, positions, queries)
-        release_pages(words)  # the head was made of all rows; from now on a step reads a few
+        tables = [source.read(f"{name}_embeddings.weight") for name in ("word", "position", "query")]
+        self.model.set_tables(*tables)
+        for table in tables:  # all of whose rows were read; from now on a step reads a few
+            release_pages(table)
         self.model.check_complete()
 
 

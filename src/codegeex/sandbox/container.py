@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from codegeex.errors import WorkFailed
 
 _GUEST = Path(__file__).parent / "guest"
@@ -22,7 +24,11 @@ _WORK = "/box"
 _FIRST_UID = 1 << 20
 """Users that no system has: as root, every container gets one of its own, so that each has its own count of threads."""
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from guest.supervisor import main; "
+_PACKAGES = str(Path(np.__file__).parents[1])
+"""Where numpy lies, which programs may use: perhaps the user's own packages, which Python leaves out here."""
+
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.path.append(sys.argv.pop(1)); "
+_BOOT += "from guest.supervisor import main; "
 _BOOT += "main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))"
 
 _SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/openssl.cnf")
@@ -56,7 +62,7 @@ class Container:
             else:
                 command, arguments = [], [str(theirs.fileno()), self._folder.name, "0"]
             self._process = subprocess.Popen(
-                [*command, sys.executable, "-I", "-c", _BOOT, str(_GUEST.parent), *arguments],
+                [*command, sys.executable, "-I", "-c", _BOOT, str(_GUEST.parent), _PACKAGES, *arguments],
                 pass_fds=[theirs.fileno()],
                 env=_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
@@ -169,5 +175,5 @@ def _bubblewrap(roots: Iterable[Path], disk_mb: int) -> list[str]:
 
 def _folders(roots: Iterable[Path]) -> Sequence[str]:
     """The folders to show, without those inside /usr, which is shown."""
-    wanted = {Path(sys.prefix), Path(sys.base_prefix), _GUEST, *roots}
+    wanted = {Path(sys.prefix), Path(sys.base_prefix), _GUEST, Path(_PACKAGES), *roots}
     return sorted(str(path) for path in wanted if not path.is_relative_to("/usr"))

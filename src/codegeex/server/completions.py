@@ -37,7 +37,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 MOST_TOLD = 200_000
 """Numbers of an answer's log-probabilities of prompts: a second of the loop, in which it answers nobody else."""
 
-TEXT: dict[str, Any] = {"response_model": schema.Answer, "response_model_exclude_unset": True, "responses": ERRORS}
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer, or its stream."}
+}
+TEXT: dict[str, Any] = {
+    "response_model": schema.Answer,
+    "response_model_exclude_unset": True,
+    "responses": ERRORS | STREAMED,
+}
 
 
 def routes(service: Service) -> APIRouter:

@@ -18,7 +18,7 @@ from codegeex.engine.stops import StopRule
 from codegeex.engine.text import Completion
 from codegeex.server import schema
 from codegeex.server.answers import Run
-from codegeex.server.completions import ERRORS
+from codegeex.server.completions import ERRORS, STREAMED
 from codegeex.server.replies import json_response
 from codegeex.server.service import Service, stop_texts
 from codegeex.server.sse import EventStream, event, until_gone
@@ -62,7 +62,9 @@ class Hurry:
 def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["editors"])
 
-    @router.post("/infill", summary="Fill the gap at a cursor", response_model=schema.InfillAnswer, responses=ERRORS)
+    @router.post(
+        "/infill", summary="Fill the gap at a cursor", response_model=schema.InfillAnswer, responses=ERRORS | STREAMED
+    )
     async def infill(body: schema.InfillRequest, http: Request) -> Response:
         """What is too long for the context is cut: the prefix loses its beginning, the suffix its end.
 
