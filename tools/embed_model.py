@@ -333,7 +333,7 @@ LIMITS = """
 - It knows the kinds of functions that the exercises have. Asked for others, it writes what looks like code.
 - Requests in other words than the exercises use, or with several conditions, are often misread. It does not converse.
 - `explain` says line by line what code does, of such functions as it can write.
-- Of gaps of one line in such functions it fills a third (`python benchmarks/gaps.py`: 35 % of 360), if it is told the
+- Of gaps of one line in such functions it fills a third (`python benchmarks/gaps.py`: 32 % of 360), if it is told the
   language; without, it begins with what it takes for the language.
 - The context ends at 512 tokens; longer prompts lose their beginning.
 - The 17 languages beyond the six it can recognise and continue, no more.

@@ -54,6 +54,8 @@ PATHS = {
     "lib/jquery.min.js": "built file",
     "api/service.pb.go": "built file",
     "types/index.d.ts": "built file",
+    "ios/Pods/Alamofire/a.swift": "vendored path",
+    "pkg/pods/list.go": None,
     "me/.venv/lib/python3.11/site-packages/a/b.py": "vendored path",
     "zz_generated.deepcopy.go": "built file",
     "pkg-1.0/src/distance/vendors.rs": None,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scripted import Logits, ScriptedBackend, saying
 
 from codegeex.engine import Backend, Completion, Engine, Event, Finished, SamplingParams
+from codegeex.engine.stops import StopRule
 from codegeex.errors import CodeGeeXError
 from codegeex.tokenizer import Tokenizer
 
@@ -267,7 +268,7 @@ def test_a_request_waits_for_guests_that_have_all_the_memory(byte_tokenizer: Tok
 
 
 def test_a_stop_rule_that_fails_is_its_own_request_s_trouble(byte_tokenizer: Tokenizer) -> None:
-    class Failing:
+    class Failing(StopRule):
         def feed(self, text: str) -> int | None:
             raise RuntimeError("this rule is broken")
 

@@ -29,7 +29,9 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def limit(group: Path, most: str, used: int, kept: int, cpu: str) -> None:
     (group / "memory.max").write_text(f"{most}\n")
     (group / "memory.current").write_text(f"{used}\n")
-    (group / "memory.stat").write_text(f"anon 5\ninactive_file {kept}\n")
+    (group / "memory.stat").write_text(
+        f"anon 5\ninactive_file {kept // 2}\nactive_file {kept // 4}\nslab_reclaimable {kept // 4}\n"
+    )
     (group / "cpu.max").write_text(f"{cpu}\n")
 
 

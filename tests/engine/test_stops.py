@@ -102,24 +102,52 @@ def test_what_may_be_the_beginning_of_a_stop_text_is_held_back(text: str, stops:
     assert checker.settled == settled
 
 
+RETURN = "    return y\n"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "text", "kept"),
     [
-        ("def f(x):\n", "    return y\n", "    y = x + 1\n    return y\n\n# more", "    y = x + 1\n"),
-        ("def f(x):", "\n    return y\n", "\n    y = x + 1\n    return y\n", "\n    y = x + 1"),
-        ("def f(x):\n", "\n\n    return y\n", "    y = x + 1\n    return y\n", "    y = x + 1"),
+        ("def f(x):\n", RETURN, "    y = x + 1\n    return y\n\n# more", "    y = x + 1\n"),
+        ("def f(x):\n", RETURN, "    y = x + 1\n    return y", "    y = x + 1\n"),  # the end of the text ends the line
+        ("def f(x):", "\n" + RETURN, "\n    y = x + 1\n    return y\n", "\n    y = x + 1"),
+        ("def f(x):\n", "\n\n" + RETURN, "    y = x + 1\n    return y\n", "    y = x + 1"),
         ("    return ", " / len(a)\n", "sum(a) / len(a)\n\n", "sum(a)"),
-        ("    print(", ")\n", "a, b)\n", "a, b"),
-        ("    print(", ")\n", "a\n)\n", "a\n"),
-        ("x = 1\n", "y = 2\n", "y = 2\nz = 3\n", ""),
-        ("f() {\n", "}\n", "  if (a) {\n  }\n}\n", "  if (a) {\n  }\n"),  # its indentation tells it from others
+        ("    return ", " / len(a)\n", "sum(a) / len(a)", "sum(a)"),
+        ("    print(", ")\ny = 2\n", "a, b)\ny = 2\n", "a, b"),
+        ("    print(", ")\n", "f(x)\n", "f(x)\n"),  # its bracket may be its own
+        ("x = 1\n", "y = 2\nz = 3\n", "y = 2\nz = 3\n", ""),
+        ("x = 1\n", "y = 2\nz = 3\n", "y = 2\n\nz = 3", ""),
+        ("case 1:\n", "    break;\n}\n", "    a();\n    break;\ncase 2:\n    b();\n    break;\n}\n",
+         "    a();\n    break;\ncase 2:\n    b();\n"),
+        ("f() {\n", "}\n", "  if (a) {\n  }\n}\n", "  if (a) {\n  }\n}\n"),
         ("a = 1\n", "", "b = 2\n\n", "b = 2\n\n"),
         ("a = 1\n", "\n \n", "b = 2\n\n", "b = 2\n\n"),
     ],
-)
+)  # fmt: skip
 def test_a_gap_ends_where_the_code_behind_it_begins(before, after, text, kept):
-    end = GapRule(before, after).feed(text)
-    assert text[:end] == kept
-    piece_by_piece = GapRule(before, after)
-    ends = [found for character in text if (found := piece_by_piece.feed(character)) is not None]
-    assert ends[:1] == ([] if end is None else [end])
+    whole = StopChecker((), GapRule(before, after))
+    whole.feed(text)
+    whole.finish()
+    assert whole.text == kept
+
+
+SOME = ["    return y", "    return", "}", "  }", "y = 2", "", " ", "retu", " / n", ")"]
+LINES = st.lists(st.sampled_from(SOME), max_size=6)
+
+
+@given(LINES.map("\n".join), LINES.map("\n".join), LINES.map("\n".join))
+def test_what_is_shown_of_a_gap_stays(before, after, text):
+    """A stream has shown the beginning of the answer at every moment, and the answer is that of one piece."""
+    whole = StopChecker((), GapRule(before, after))
+    whole.feed(text)
+    whole.finish()
+    growing, shown = StopChecker((), GapRule(before, after)), [""]
+    for character in text:
+        if growing.feed(character):
+            break
+        shown.append(growing.text[: growing.settled])
+    growing.finish()
+    assert growing.text == whole.text
+    for earlier, later in pairwise([*shown, whole.text]):
+        assert later.startswith(earlier)

@@ -379,6 +379,32 @@ def landlock_is_there() -> bool:
     return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
 
 
+def test_a_program_may_move_its_files(isolated):
+    body = """import os, tempfile
+    a, b = tempfile.mkdtemp(dir='.'), tempfile.mkdtemp(dir='.')
+    open(a + '/x', 'w').close()
+    os.rename(a + '/x', b + '/x')
+    os.link(b + '/x', a + '/y')"""
+    assert isolated.run(program("python", body)).passed
+
+
+@pytest.mark.parametrize(
+    ("test", "verdict"),
+    [
+        ('#[should_panic]\n    #[test]\n    fn p() { panic!("x") }', "passed"),
+        ('#[test]\n    #[should_panic]\n    fn p() { panic!("x") }', "passed"),
+        ("#[test]\n    fn r() -> Result<(), String> { Ok(()) }", "passed"),
+        ("#[test]\n    fn r() -> Result<(), String> { assert!(false); Ok(()) }", "wrong"),
+        ("#[test]\n    fn r() {\n        #![allow(unused)]\n        assert!(true);\n    }", "passed"),
+    ],
+)
+def test_rust_s_tests_of_any_kind_are_run(isolated, needs, test, verdict):
+    needs("rust")
+    one = program("rust")
+    tests = one.tests.replace("#[test]", f"{test}\n    #[test]", 1)
+    assert isolated.run(Program("rust", one.source, tests)).verdict == verdict
+
+
 def test_a_program_does_not_slow_down_the_next(isolated):
     body = "import os\n    raise ValueError(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), "
     body += "sorted(os.sched_getaffinity(0)))"

@@ -27,7 +27,7 @@ _GENERATED = (
 _BAD_FOLDER = (
     r"(?i)(?:^|/)(?:vendor|vendored|_vendor|third[_-]?party|thirdparty|3rdparty|node_modules|testdata|test_data"
     r"|test-data|fixtures?|dist|umd|amd|cjs|min|bower_components|locales?|i18n|bundled|externals?|\.?venv|virtualenv"
-    r"|site-packages|dist-packages|\.tox|\.nox|\.eggs|pods)/"
+    r"|site-packages|dist-packages|\.tox|\.nox|\.eggs|(?-i:Pods))/"
 )
 _BUILT = (
     r"(?i)(?:[.-]min|\.bundle|\.prod|\.umd|\.pb|\.pb\.gw|_pb2|_generated|\.generated|zz_generated[^/]*)\.[a-z0-9]+$"

@@ -40,10 +40,9 @@ def _free_of(group: Path) -> float:
     most, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
     if not most.isdigit() or not used.isdigit():
         return math.inf
-    kept = next(
-        (line for line in _read(group / "memory.stat").splitlines() if line.startswith("inactive_file ")), "0 0"
-    )
-    return max(0, int(most) - int(used) + int(kept.split()[1]))
+    stat = dict(line.split() for line in _read(group / "memory.stat").splitlines())
+    kept = sum(int(stat.get(name, 0)) for name in ("inactive_file", "active_file", "slab_reclaimable"))
+    return max(0, min(int(most), int(most) - int(used) + kept))
 
 
 def _share_of(group: Path) -> float:

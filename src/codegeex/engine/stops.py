@@ -12,6 +12,9 @@ from typing import Protocol
 
 from codegeex.languages import Language
 
+TELLING = 3
+"""Letters and digits that a line has at least which is told from others of its kind."""
+
 
 class StopRule(Protocol):
     """Decides where a growing text ends."""
@@ -19,8 +22,16 @@ class StopRule(Protocol):
     def feed(self, text: str) -> int | None:
         """Take the next piece of text; the index in the whole text at which it ends, once that is known."""
 
+    def held(self) -> int:
+        """Characters at the end of the text that a later piece may take back, besides white space."""
+        return 0
 
-class IndentRule:
+    def finish(self) -> int | None:
+        """The index at which the text ends, now that nothing more comes; None where that is its end."""
+        return None
+
+
+class IndentRule(StopRule):
     """Ends a block of an indented language: at the first line that stands at the margin again.
 
     Lines at the margin that close brackets belong to a header spread over several lines. The block itself may begin
@@ -55,35 +66,73 @@ class IndentRule:
         return None
 
 
-class GapRule:
+class GapRule(StopRule):
     """Ends what fills a gap where it comes to the code behind the gap, which small models write once more.
 
-    That is before a whole line that is the first of that code, or, for a gap within a line, before what follows there.
+    That is before two lines, empty ones aside, that are the first of that code; the first of them may be the rest of
+    the line that the gap begins in. Where the code behind the gap has but one line, or the text ends after the first of
+    the two, one is enough if it has something to say: a text may have many lines with a bracket.
 
     Args:
         before, after: the code around the gap.
     """
 
     def __init__(self, before: str, after: str):
-        self._next = next((line.rstrip() for line in after.split("\n") if line.strip()), "")
+        self._next = [line.rstrip() for line in after.split("\n") if line.strip()][:2]
+        self._tells = bool(self._next) and len(re.findall(r"\w", self._next[0])) >= TELLING
+        if len(self._next) == 1 and not self._tells:
+            self._next = []
         self._breaks = after.startswith(("\n", "\r\n"))
         self._within_line = not before.endswith("\n") and bool(before)
         self._text = ""
-        self._line = 0
+        self._line = 0  # where the line begins that is not judged yet
+        self._found: int | None = None  # where the text ends if the next line is the second, too
 
     def feed(self, text: str) -> int | None:
         self._text += text
         while self._next and (newline := self._text.find("\n", self._line)) >= 0:
             line = self._text[self._line : newline].rstrip()
-            if not self._within_line and line == self._next:
-                return max(0, self._line - 1) if self._breaks else self._line
-            if self._within_line and not self._breaks and line.endswith(self._next):
-                return self._line + len(line) - len(self._next)
+            if line and self._found is not None and line == self._next[1]:
+                return self._found
+            if line:
+                self._found = self._end(line)
+                if self._found is not None and len(self._next) == 1:
+                    return self._found
             self._within_line, self._line = False, newline + 1
         return None
 
+    def held(self) -> int:
+        if not self._next:
+            return 0
+        if self._found is not None:
+            return len(self._text) - self._found
+        line = self._text[self._line :].rstrip()
+        if self._within_line:
+            tails = range(min(len(line), len(self._next[0])), 0, -1) if not self._breaks else ()
+            begun = next((size for size in tails if self._next[0].startswith(line[-size:])), 0)
+            return len(self._text) - self._line - len(line) + begun if begun else 0
+        held = len(self._text) - self._line
+        return held + (self._breaks and self._line > 0) if self._next[0].startswith(line) else 0
 
-class BraceRule:
+    def finish(self) -> int | None:
+        line = self._text[self._line :].rstrip()
+        if line and self._found is not None and line == self._next[1]:
+            return self._found
+        end = self._end(line) if line else self._found
+        return end if self._tells else None
+
+    def _end(self, line: str) -> int | None:
+        """Where the text ends if what follows this line is what follows the gap."""
+        if not self._next:
+            return None
+        if not self._within_line:
+            begins = max(0, self._line - 1) if self._breaks else self._line
+            return begins if line == self._next[0] else None
+        ends = self._line + len(line) - len(self._next[0])
+        return ends if line.endswith(self._next[0]) and not self._breaks else None
+
+
+class BraceRule(StopRule):
     """Ends a block of a braces language: after the brace that closes it. Strings and comments do not count.
 
     Where `before` leaves braces open, that is the brace that closes the innermost of them. Otherwise it is the first
@@ -225,12 +274,20 @@ class StopChecker:
             self.ended = True
         return self.ended
 
+    def finish(self) -> None:
+        """Nothing more comes."""
+        if not self.ended and self._rule is not None and (end := self._rule.finish()) is not None:
+            self.text = self.text[:end]
+        self.ended = True
+
     @property
     def settled(self) -> int:
         """Characters of `text` that no later piece can take back: what a stream may show."""
         if self.ended:
             return len(self.text)
-        keep = len(self.text.rstrip()) if self._rule is not None else len(self.text)
+        keep = len(self.text)
+        if self._rule is not None:
+            keep = min(len(self.text.rstrip()), keep - self._rule.held())
         for stop in self._stops:
             for length in range(min(len(stop) - 1, len(self.text)), 0, -1):
                 if self.text.endswith(stop[:length]):

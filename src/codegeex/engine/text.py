@@ -87,6 +87,7 @@ class GrowingText:
         final = token == self._tokenizer.end_of_text
         piece = self._decoder.decode(b"" if final else self._tokenizer.decode_bytes([token]), final)
         if self._checker.feed(piece) or final:
+            self._checker.finish()
             self.finish_reason = "stop"
         elif len(self.tokens) >= self._room:
             self._checker.feed(self._decoder.decode(b"", True))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from codegeex.engine.stops import StopRule
 from codegeex.evaluation.humanevalx import Problem
 from codegeex.evaluation.repairs import Repairs, repaired_go_source, repaired_tests
 from codegeex.sandbox.program import Program, RunnerName
@@ -33,7 +34,7 @@ from collections import *
 """
 
 
-class CompletionRule:
+class CompletionRule(StopRule):
     """Ends a sample as the original does: a stop rule of the engine.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from codegeex.assistant.assistant import Request as Task
 from codegeex.assistant.assistant import sampling_params
 from codegeex.engine.sampling import SamplingParams
 from codegeex.engine.stops import StopRule
-from codegeex.engine.text import Completion
+from codegeex.engine.text import Completion, RuleFactory
 from codegeex.server import schema
 from codegeex.server.answers import Run
 from codegeex.server.completions import ERRORS, STREAMED
@@ -24,7 +24,7 @@ from codegeex.server.service import Service, stop_texts
 from codegeex.server.sse import EventStream, event, until_gone
 
 
-class LeastIndent:
+class LeastIndent(StopRule):
     """Ends a text before the first line, but for the one that it begins in, that is indented by fewer columns."""
 
     def __init__(self, columns: int):
@@ -44,7 +44,7 @@ class LeastIndent:
             self._line = newline + 1
 
 
-class Hurry:
+class Hurry(StopRule):
     """Ends a text that has a whole line once some seconds have passed since it began; before that, as `rule` does."""
 
     def __init__(self, seconds: float, rule: StopRule | None):
@@ -57,6 +57,12 @@ class Hurry:
         self._began = self._began or time.monotonic()
         late = "\n" in self._text and time.monotonic() - self._began >= self._seconds
         return len(self._text) if late and end is None else end
+
+    def held(self) -> int:
+        return self._rule.held() if self._rule else 0
+
+    def finish(self) -> int | None:
+        return self._rule.finish() if self._rule else None
 
 
 def routes(service: Service) -> APIRouter:
@@ -77,8 +83,7 @@ def routes(service: Service) -> APIRouter:
             len(prefix) + len(body.input_suffix),
             lambda: service.model.request("complete", prefix, suffix=body.input_suffix, params=params),
         )
-        if rule := _rule(body):
-            task = replace(task, make_rule=rule)
+        task = replace(task, make_rule=_rule(body, task.make_rule))
         run = service.run(http, [task], params, 1, None)
         if body.stream:
             return EventStream(_chunks(service, run, task, body))
@@ -102,16 +107,14 @@ def _params(service: Service, body: schema.InfillRequest) -> SamplingParams:
     )
 
 
-def _rule(body: schema.InfillRequest) -> Callable[[], StopRule | None] | None:
-    """What makes the stop rules that a request wants."""
+def _rule(body: schema.InfillRequest, otherwise: RuleFactory) -> RuleFactory:
+    """What makes the stop rules that a request wants, beginning with those of the task."""
 
     def indent() -> StopRule | None:
-        return LeastIndent(body.n_indent) if body.n_indent else None
+        return LeastIndent(body.n_indent) if body.n_indent else otherwise()
 
     seconds = body.t_max_predict_ms / 1000
-    if seconds:
-        return lambda: Hurry(seconds, indent())
-    return indent if body.n_indent else None
+    return (lambda: Hurry(seconds, indent())) if seconds else indent
 
 
 async def _whole(service: Service, run: Run, task: Task, body: schema.InfillRequest) -> Response:

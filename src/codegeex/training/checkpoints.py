@@ -109,9 +109,11 @@ class RunDirectory:
         if lock is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 lock.close()
                 free = False
+            except OSError:  # a file system that knows no locks
+                pass
         if not self._world.agree(free):
             raise CodeGeeXError(f"another process trains in {self.path}; wait for it, or stop it.")
         return lock
@@ -217,6 +219,8 @@ class RunDirectory:
 
     def remove(self) -> None:
         """Delete the directory: the run has ended and its output is written."""
+        if self._lock is not None:  # NFS keeps what is open under another name, in a folder that is then not empty
+            self._lock.close()
         shutil.rmtree(self.path)
 
     def _records_until(self, step: int) -> list[dict[str, Any]]:

@@ -56,7 +56,10 @@ mod zzzz_{secret} {{
     }}
 }}
 """
-_TEST = re.compile(r"(#\[test\]\s*(?:pub\s+)?fn\s+\w+\s*\(\s*\)\s*\{)")
+_TEST = re.compile(
+    r"(?:#\[[^\]]*\]\s*)*#\[test\]\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?fn\s+\w+\s*\(\s*\)\s*(?:->[^{]*)?\{"
+    r"(?:\s*#!\[[^\]]*\])*"
+)
 _ASSERT = re.compile(r"(?<![\w:])(assert(?:_eq|_ne)?)!")
 _MACRO = re.compile(r"\bmacro_rules\s*!\s*(?:r#)?(\w+)|\bas\s+(?:r#)?(assert\w*)")
 
@@ -104,7 +107,11 @@ class Rust(Toolchain):
         replaced = {name for pair in _MACRO.findall(program.source) for name in pair if name}
         if taken := replaced & identifiers(program.tests):
             raise Refused(f"it has a macro {min(taken)}, which its tests rely on")
-        tests = _TEST.sub(rf"\1 let _guard = crate::zzzz_{secret}::Guard;", _ASSERT.sub(r"::std::\1!", program.tests))
+        guard = f" let _guard = crate::zzzz_{secret}::Guard;"
+        tests = _TEST.sub(
+            lambda match: match[0] if "should_panic" in match[0] else match[0] + guard,
+            _ASSERT.sub(r"::std::\1!", program.tests),
+        )
         text = f"{program.source}\n{tests}\n{_END.format(secret=secret)}"
         prepared = self.prepared()
         command = [str(self._root / "bin/rustc"), "--test", "--edition=2021", "-A", "warnings", "program.rs"]
