@@ -126,12 +126,12 @@ def translate(
 ) -> None:
     """Write a program anew in another language."""
     language = _known(_file_language(file, source), "--from")
-    target = languages.get(target).key
-    for one in (language, languages.get(target)):
+    wanted = languages.get(target)
+    for one in (language, wanted):
         if one not in languages.EXECUTABLE:
             known = ", ".join(each.name for each in languages.EXECUTABLE)
             print(f"note: models learn to translate between {known}; {one.name} is none of them.", file=sys.stderr)
-    answer("translate", _read(file), source=language.key, target=target)
+    answer("translate", _read(file), source=language.key, target=wanted.key)
 
 
 @_verb

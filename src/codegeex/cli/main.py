@@ -75,8 +75,9 @@ def _run(arguments: list[str] | None) -> int:
             stream.reconfigure(errors="replace")  # a terminal may know few characters
     try:
         result = typer.main.get_command(app).main(arguments, prog_name="codegeex", standalone_mode=False)
-        # typer makes this number of an interruption.
-        return _fail("stopped.", 130) if result == 130 else result if isinstance(result, int) else 0
+        if result == 130:  # what typer makes of an interruption
+            raise KeyboardInterrupt
+        return result if isinstance(result, int) else 0
     except CodeGeeXError as error:
         return _fail(str(error), error.exit_code)
     except UsageError as error:

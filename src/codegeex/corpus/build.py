@@ -150,7 +150,7 @@ def _mark(place: str, own: Collection[Path]) -> list[int] | str:
     """
     if sources.is_url(place):
         return ""
-    if Path(place).is_dir() and (repository := members.repository(place)):
+    if repository := members.repository(place):
         return members.last_commit(repository)
     facts = [os.lstat(place)] if Path(place).is_file() else []
     for at, folders, names in os.walk(place):
@@ -159,6 +159,11 @@ def _mark(place: str, own: Collection[Path]) -> list[int] | str:
             with suppress(FileNotFoundError):  # removed meanwhile
                 facts.append(os.lstat(f"{at}/{name}"))
     return [len(facts), sum(one.st_size for one in facts), max((one.st_mtime_ns for one in facts), default=0)]
+
+
+def _dropped(report: Report) -> str:
+    """How many a stage has dropped, and why."""
+    return ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items())
 
 
 class _Build:
@@ -204,8 +209,7 @@ class _Build:
         learned, balanced = choosing.balance(files, single, self.settings)
         self.stage("balance", lambda folder, bar: balanced)
         if not len(learned) and not sum(counts.values()):
-            words = ", ".join(f"{count:,} {reason}" for reason, count in balanced["dropped"].items())
-            raise CodeGeeXError(f"nothing is left to learn from ({words or 'all is left out'}).")
+            raise CodeGeeXError(f"nothing is left to learn from ({_dropped(balanced) or 'all is left out'}).")
         encoder = self._encoder(clean, files, learned, validation)
         encoded = [
             self.stage(
@@ -234,12 +238,11 @@ class _Build:
     def _check_taken(self) -> None:
         report = self.work.stages[-1]
         if not report["kept"]:
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items())
             why = "".join(f" {one}" for one in self.work.stages[0]["damaged"][:1])
             if report["dropped"].get("licence"):
                 why += " What has no licence that is taken needs a file LICENSE above it, or a recipe that names one."
             raise CodeGeeXError(
-                f"no file of these sources is taken ({reasons or 'none is in a language of the corpus'}).{why}"
+                f"no file of these sources is taken ({_dropped(report) or 'none is in a language of the corpus'}).{why}"
             )
 
     def _encoder(

@@ -176,7 +176,7 @@ class Engine:
         self._room(prompt, SamplingParams(max_tokens=1))
         found: list[Choice] = []
         sequence: Handle | None = None
-        with self._as_guest():
+        with self._as_guest("the prompt does"):
             try:
                 for start in range(0, len(prompt) - 1, SCORED):
                     if cancelled():
@@ -187,8 +187,6 @@ class Engine:
                         plain = log_softmax(self._guest_step([sequence], [ids], [len(ids)]))
                     for row, token in zip(plain, prompt[start + 1 :], strict=False):
                         found.append(Choice(token, float(row[token]), likeliest(row, top)))
-            except MemoryError:
-                raise CodeGeeXError("the prompt does not fit in the memory that is left for keys and values.") from None
             finally:
                 if sequence is not None:
                     with self._own_turn():
@@ -196,12 +194,18 @@ class Engine:
         return found
 
     @contextmanager
-    def _as_guest(self) -> Iterator[None]:
-        """For work whose sequences no sample has, so that samples that find no room wait for it to end."""
+    def _as_guest(self, who: str) -> Iterator[None]:
+        """For work whose sequences no sample has, so that samples that find no room wait for it to end.
+
+        Raises:
+            CodeGeeXError: `who` ("the prompt does") finds no room itself.
+        """
         with self._turn:
             self._guests += 1
         try:
             yield
+        except MemoryError:
+            raise CodeGeeXError(f"{who} not fit in the memory that is left for keys and values.") from None
         finally:
             with self._turn:
                 self._guests -= 1
@@ -502,15 +506,11 @@ class Engine:
         room = self._room(prompt, params)
         search = beam_search(self.backend, self._beam_step, self.tokenizer, prompt, params, make_rule, room)
         found: list[Finished] = []
-        with self._as_guest():
+        with self._as_guest("so many beams do"):
             try:
                 while not found and not cancelled():
                     with self._own_turn():
                         found = next(search)
-            except MemoryError:
-                raise CodeGeeXError(
-                    "so many beams do not fit in the memory that is left for keys and values."
-                ) from None
             finally:
                 with self._own_turn():
                     search.close()

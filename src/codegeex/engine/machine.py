@@ -14,17 +14,15 @@ MEMORY = Path("/proc/meminfo")
 
 def free_memory() -> int:
     """Bytes of main memory that can be taken without swapping; 4 GiB where the system does not tell."""
-    free = [_free_of(group) for group in _groups()]
-    for line in _read(MEMORY).splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(min(int(line.split()[1]) * 1024, *free, math.inf))
-    return int(min(4 << 30, *free, math.inf))
+    lines = (line for line in _read(MEMORY).splitlines() if line.startswith("MemAvailable:"))
+    known = next((int(line.split()[1]) * 1024 for line in lines), 4 << 30)
+    return int(min([known, *map(_free_of, _groups())]))
 
 
 def available_processors() -> int:
     """Processors that this process may use; a container with half of one's time has one."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min(allowed, *(_share_of(group) for group in _groups()), math.inf)))
+    return max(1, int(min([allowed, *map(_share_of, _groups())])))
 
 
 def _groups() -> Iterator[Path]:

@@ -115,16 +115,11 @@ class GapRule(StopRule):
         return held + (self._breaks and self._line > 0) if self._next[0].startswith(line) else 0
 
     def finish(self) -> int | None:
-        line = self._text[self._line :].rstrip()
-        if line and self._found is not None and line == self._next[1]:
-            return self._found
-        end = self._end(line) if line else self._found
-        return end if self._tells else None
+        end = self.feed("\n")  # the end of the text ends its last line
+        return self._found if end is None and self._tells else end
 
     def _end(self, line: str) -> int | None:
         """Where the text ends if what follows this line is what follows the gap."""
-        if not self._next:
-            return None
         if not self._within_line:
             begins = max(0, self._line - 1) if self._breaks else self._line
             return begins if line == self._next[0] else None

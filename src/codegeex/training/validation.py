@@ -54,14 +54,15 @@ def measure(model: Path, data: Path, windows: int, length: int = 0) -> dict[str,
     Raises:
         CodeGeeXError: one of them is not there, or they belong to different tokenizers.
     """
-    if not 0 <= length <= (longest := NativeSource(model).config.max_position_embeddings):
-        raise CodeGeeXError(f"{model} holds {longest} tokens, no {length}.")
     config = replace(NativeSource(model).config, quantization=None)  # int8 weights are computed with in float32
+    longest = config.max_position_embeddings
+    if not 0 <= length <= longest:
+        raise CodeGeeXError(f"{model} holds {longest} tokens, no {length}.")
     recipe = Recipe(
         output="",
         start=str(model),
         model=config,
-        data=Data(tokenizer=str(model), validation=str(data), sequence_length=length or config.max_position_embeddings),
+        data=Data(tokenizer=str(model), validation=str(data), sequence_length=length or longest),
         precision="float32",
         validation_windows=windows,
     )
